@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_CORE_BASE_ENDPOINT_H
+#define WEIR_CORE_BASE_ENDPOINT_H
+/*
+ * The head of everything a socket handle names (a TCP connection, a listener,
+ * a UDP socket): what transports and the socket layer both need. First member
+ * of struct tcp_conn, tcp_listener and udp_sock. Small: an idle connection
+ * pays for it.
+ */
+#include "base/env.h"
+#include "weir/addr.h"
+
+enum endpoint_kind {
+    ENDPOINT_TCP,      /* struct tcp_conn, in any state but LISTEN */
+    ENDPOINT_LISTENER, /* struct tcp_listener */
+    ENDPOINT_UDP,
+};
+
+enum endpoint_flag {
+    EP_REUSEADDR = 1 << 0,
+    EP_REUSEPORT = 1 << 1,
+    EP_BOUND = 1 << 2,       /* bind() was called (or a port was taken) */
+    EP_BROADCAST = 1 << 3,
+    EP_KEEPALIVE = 1 << 4,
+    EP_SHUT_RD = 1 << 5,
+    EP_SHUT_WR = 1 << 6,
+    EP_READY_QUEUED = 1 << 7, /* is in the ready list */
+    EP_OOBINLINE = 1 << 8,
+    EP_BOUND_ADDR = 1 << 9,  /* to one address, not to any */
+    EP_DEAD = 1 << 10,       /* the handle has gone (orphan) */
+};
+
+struct endpoint {
+    struct endpoint *ready_next; /* while EP_READY_QUEUED */
+    int32_t handle;              /* -1: no handle */
+    uint32_t owner;              /* process id, for packets and events */
+    uint64_t tag;                /* the door's */
+    uint16_t flags;              /* enum endpoint_flag */
+    uint16_t error;              /* pending SO_ERROR, positive errno */
+    uint8_t kind;                /* enum endpoint_kind */
+    uint8_t reason;              /* enum weir_reason behind error or end */
+    uint16_t lport, rport;       /* host order */
+    uint16_t ifindex;            /* SO_BINDTODEVICE; 0: any */
+    struct weir_addr laddr, raddr;
+};
+
+/* The number of a socket in events. */
+static inline uint32_t endpoint_sock(const struct endpoint *ep) {
+    return (uint32_t)(ep->handle + 1);
+}
+
+/* Something a poller would see may have changed (readable, writable, error,
+ * bytes taken in or freed): put it in the list weir_ready_next drains. */
+void endpoint_touch(struct env *env, struct endpoint *ep);
+/* Out of the list, before it is freed. */
+void endpoint_untouch(struct env *env, struct endpoint *ep);
+
+/* Give the socket an error (records an ERROR event, touches it). `soft`: only
+ * remembered. */
+void endpoint_error(struct env *env, struct endpoint *ep, int error,
+                    enum weir_reason reason, bool soft);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_CORE_IP_IP_H
+#define WEIR_CORE_IP_IP_H
+/*
+ * The network layer as transports see it: a route and a way out, and a table
+ * of two calls by which packets and errors come in.
+ */
+#include "base/endpoint.h"
+#include "pkt/pkt.h"
+#include "weir/addr.h"
+#include "weir/weir.h"
+
+struct ip; /* interfaces, addresses, routes, neighbours, reassembly */
+
+/* A packet handed up: its bytes begin at the transport header, its length is
+ * what IP says. */
+struct ip_rx {
+    struct weir_addr src, dst;
+    unsigned ifindex;
+    uint8_t proto, ttl, tos;
+    bool broadcast; /* dst is a broadcast or multicast address */
+    bool loopback;
+};
+
+/* An ICMP error about a packet of ours (or a local failure to send one). */
+struct ip_rx_error {
+    struct weir_addr src, dst; /* of the packet of ours */
+    struct weir_addr from;     /* who says so */
+    uint8_t proto;
+    const uint8_t *head; /* first bytes of its transport header */
+    unsigned head_len;   /* at least 8 from the wire */
+    int error;           /* positive errno, as Linux maps it */
+    bool hard;           /* Linux: fatal to a connecting socket */
+    enum weir_reason reason;
+    uint32_t mtu;        /* ICMP_FRAG_NEEDED: next-hop MTU, else 0 */
+    uint8_t icmp_type, icmp_code;
+};
+
+struct ip_proto {
+    uint8_t proto; /* IPPROTO_* */
+    void (*input)(void *room, struct weir_pkt *pkt, const struct ip_rx *rx);
+    void (*error)(void *room, const struct ip_rx_error *err);
+};
+
+struct ip *ip_create(struct env *env, const uint8_t seed[16]);
+void ip_destroy(struct ip *ip);
+/* Register a transport: a static table, so set again by weir_attach. */
+void ip_register(struct ip *ip, const struct ip_proto *proto, void *room);
+
+/* Frames of an interface, from weir_input. */
+void ip_input(struct ip *ip, unsigned ifindex, struct weir_pkt *list);
+/* Deliver what `lo` carries; true where there was anything. */
+bool ip_loop(struct ip *ip);
+/* Frames to send: as weir_output. */
+struct weir_pkt *ip_take_output(struct ip *ip, unsigned *ifindex);
+
+/* What a transport asks for when it sends. */
+struct ip_flow {
+    struct weir_addr src, dst; /* src must be set: ip_route */
+    uint16_t ifindex;          /* SO_BINDTODEVICE; 0: as routed */
+    uint8_t proto, tos;
+    uint8_t ttl;               /* 0: the default (ip_default_ttl) */
+    bool df;                   /* do not fragment (RFC 791 3.1) */
+    bool broadcast_ok;         /* SO_BROADCAST */
+};
+
+/* The way to `dst`: the source address to use where *src is any (kept where it
+ * is not), the path MTU (IP bytes) and the features of the link. 0, or
+ * -ENETUNREACH, -EHOSTUNREACH, -EACCES (broadcast without leave), -EINVAL. */
+struct ip_way {
+    unsigned ifindex;
+    uint32_t mtu;
+    uint32_t features; /* enum weir_link_feature */
+    bool loopback;
+};
+int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
+             unsigned ifindex, bool broadcast_ok, struct ip_way *way);
+
+/* Send a packet that begins with its transport header; takes it. A checksum is
+ * asked for by WEIR_PKT_CSUM_PARTIAL with csum_start relative to the transport
+ * header (IP shifts it and completes it where the link cannot). A packet over
+ * the MTU is fragmented unless df or gso_size. 0, or -errno as sendto(2) would
+ * give it at once (-ENETUNREACH, -EMSGSIZE, -EACCES, -ENOBUFS): the packet is
+ * gone in any case, dropped with a reason. pkt->event should name the event
+ * that sent it. */
+int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow);
+
+/* Is the address one of ours (bind)? For any, broadcast and multicast too
+ * where `for_bind` of a datagram socket. */
+bool ip_is_local(struct ip *ip, const struct weir_addr *addr);
+bool ip_is_broadcast(struct ip *ip, const struct weir_addr *addr);
+
+/* Send an ICMP error about `pkt` (restored to its IP header by `rx`): port
+ * unreachable from UDP. Rate limited, RFC 1122 3.2.2. Does not take pkt. */
+void ip_port_unreachable(struct ip *ip, const struct weir_pkt *pkt,
+                         const struct ip_rx *rx);
+
+/* Upper layers tell that a neighbour answers (RFC 4861 7.3.1 for ARP). */
+void ip_confirm(struct ip *ip, const struct weir_addr *dst);
+
+/* Forget a path MTU, or learn one (RFC 1191 6.3); lower bound is Linux's
+ * min_pmtu of 552. */
+void ip_pmtu_update(struct ip *ip, const struct weir_addr *dst, uint32_t mtu);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_CORE_PKT_PKT_H
+#define WEIR_CORE_PKT_PKT_H
+/*
+ * The core's verbs on packets; the struct and the public ones are in
+ * "weir/pkt.h".
+ */
+#include <stdbool.h>
+
+#include "base/env.h"
+#include "weir/pkt.h"
+
+/* Pointer to the first `n` bytes, contiguous; moves bytes of a slice into the
+ * head where need be (n <= WEIR_PKT_ROOM). NULL: the packet is shorter. */
+uint8_t *pkt_pull(struct weir_pkt *pkt, uint32_t n);
+/* Forget the first / keep only the first `n` bytes. */
+void pkt_trim_front(struct weir_pkt *pkt, uint32_t n);
+void pkt_trim_to(struct weir_pkt *pkt, uint32_t n);
+/* Make room for `n` bytes in front and return them; asserts headroom. */
+uint8_t *pkt_push(struct weir_pkt *pkt, uint32_t n);
+
+/* The end of a packet: counts the reason, records a DROP event with what is
+ * known of the packet (`seg` may be NULL), frees it. */
+struct drop_info {
+    uint32_t src, dst;
+    uint16_t sport, dport;
+    uint8_t proto, tcp_flags, ttl;
+    uint32_t seq, ack, len;
+    uint32_t sock;
+};
+void pkt_drop(struct env *env, struct weir_pkt *pkt, enum weir_reason reason,
+              const struct drop_info *info);
+
+/* Ones' complement sum of the bytes from `off` to the end, added to `sum`
+ * (RFC 1071); folded to 16 bits, not complemented. */
+uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum);
+
+#endif
