@@ -247,19 +247,19 @@ enum weir_event_flag {
 };
 
 enum weir_link_action {
-    WEIR_LINK_UP = 1,
-    WEIR_LINK_DOWN,
-    WEIR_LINK_CUT_,
-    WEIR_LINK_HEAL,
-    WEIR_HOST_CRASH,
-    WEIR_HOST_REBOOT,
-    WEIR_HOST_FREEZE,
-    WEIR_HOST_THAW,
-    WEIR_FRAME_LOST,
-    WEIR_FRAME_DUPLICATED,
-    WEIR_FRAME_REORDERED,
-    WEIR_FRAME_CORRUPTED,
-    WEIR_FRAME_DELAYED,
+    WEIR_ACT_LINK_UP = 1,
+    WEIR_ACT_LINK_DOWN,
+    WEIR_ACT_LINK_CUT,
+    WEIR_ACT_LINK_HEAL,
+    WEIR_ACT_CRASH,
+    WEIR_ACT_REBOOT,
+    WEIR_ACT_FREEZE,
+    WEIR_ACT_THAW,
+    WEIR_ACT_LOST,
+    WEIR_ACT_DUPLICATED,
+    WEIR_ACT_REORDERED,
+    WEIR_ACT_CORRUPTED,
+    WEIR_ACT_DELAYED,
 };
 
 /* A ring of `mask + 1` records (a power of two); `head` counts all ever
