@@ -27,6 +27,8 @@ void loop_del(struct loop *loop, struct loop_source *src);
 
 /* Something that works each round, after the sources. */
 struct loop_passer {
+    /* A round begins: set clocks. May be NULL. */
+    void (*begin)(struct loop_passer *p, uint64_t now);
     /* Do what is due; true where it did anything (then all run again). */
     bool (*pass)(struct loop_passer *p, uint64_t now);
     /* When it must run next, ns; UINT64_MAX: not by time. */
