@@ -41,8 +41,31 @@ struct endpoint {
     uint8_t reason;              /* enum weir_reason behind error or end */
     uint16_t lport, rport;       /* host order */
     uint16_t ifindex;            /* SO_BINDTODEVICE; 0: any */
+    uint8_t tos;                 /* IP_TOS */
+    uint8_t ttl;                 /* IP_TTL; 0: the default */
+    uint8_t pmtudisc;            /* IP_MTU_DISCOVER (IP_PMTUDISC_WANT is 1) */
     struct weir_addr laddr, raddr;
+    struct endpoint_extra *extra; /* rare options, the socket layer's; or NULL:
+                                   * accepted sockets inherit a copy */
 };
+
+/* Options few sockets set: kept and, where the option table says so, given
+ * back with no other effect. */
+struct endpoint_extra {
+    uint8_t rcvtimeo[16], sndtimeo[16]; /* struct timeval; the door's business */
+    uint32_t mark;
+    int32_t priority, rcvlowat_udp, busy_poll, incoming_cpu;
+    uint8_t no_check, timestamp, dontroute, recverr, pktinfo, recvttl, recvtos,
+        rxq_ovfl, mcast_ttl, mcast_loop, freebind, zerocopy;
+};
+
+/* The extra block, allocated at the first need; NULL where memory is out. */
+struct endpoint_extra *endpoint_extra(struct env *env, struct endpoint *ep);
+/* A listener's options for an accepted connection (ttl, tos, extra, ...). */
+void endpoint_inherit(struct env *env, struct endpoint *child,
+                      const struct endpoint *listener);
+/* Give back what the endpoint holds beside itself, before it is freed. */
+void endpoint_release(struct env *env, struct endpoint *ep);
 
 /* The number of a socket in events. */
 static inline uint32_t endpoint_sock(const struct endpoint *ep) {

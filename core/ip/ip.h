@@ -47,6 +47,29 @@ void ip_destroy(struct ip *ip);
 /* Register a transport: a static table, so set again by weir_attach. */
 void ip_register(struct ip *ip, const struct ip_proto *proto, void *room);
 
+/* The public calls of "weir/weir.h" on interfaces, addresses, routes and
+ * neighbours; stack.c passes them on. lo (index 1, 127.0.0.1/8) is there from
+ * ip_create. */
+int ip_if_add(struct ip *ip, const struct weir_if *config);
+int ip_if_get(const struct ip *ip, unsigned ifindex, struct weir_if *out);
+int ip_if_set_up(struct ip *ip, unsigned ifindex, bool up);
+void ip_lo_tap(struct ip *ip,
+               void (*tap)(void *ctx, const struct weir_pkt *pkt, uint64_t now),
+               void *ctx);
+int ip_addr_add(struct ip *ip, unsigned ifindex, const struct weir_addr *addr,
+                unsigned plen);
+int ip_addr_del(struct ip *ip, unsigned ifindex, const struct weir_addr *addr);
+int ip_addr_get(const struct ip *ip, unsigned n, struct weir_ifaddr *out);
+int ip_route_add(struct ip *ip, const struct weir_route *r);
+int ip_route_del(struct ip *ip, const struct weir_route *r);
+int ip_route_get(const struct ip *ip, unsigned n, struct weir_route *out);
+int ip_route_lookup(const struct ip *ip, const struct weir_addr *dst,
+                    struct weir_route *out);
+int ip_neigh_get(const struct ip *ip, unsigned n, struct weir_neigh *out);
+/* env->fire of WTIMER_NEIGH and WTIMER_FRAG. */
+void ip_neigh_timer(struct ip *ip, struct wtimer *timer);
+void ip_frag_timer(struct ip *ip, struct wtimer *timer);
+
 /* Frames of an interface, from weir_input. */
 void ip_input(struct ip *ip, unsigned ifindex, struct weir_pkt *list);
 /* Deliver what `lo` carries; true where there was anything. */
