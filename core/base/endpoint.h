@@ -78,9 +78,12 @@ void endpoint_touch(struct env *env, struct endpoint *ep);
 /* Out of the list, before it is freed. */
 void endpoint_untouch(struct env *env, struct endpoint *ep);
 
-/* Give the socket an error (records an ERROR event, touches it). `soft`: only
- * remembered. */
-void endpoint_error(struct env *env, struct endpoint *ep, int error,
-                    enum weir_reason reason, bool soft);
+/* Give the socket an error: SO_ERROR, an ERROR event, readiness. `soft`: only
+ * the event; who remembers it does so elsewhere (RFC 1122 4.2.3.9). Returns the
+ * event, for the caller to add what it knows (tries, waited_ms, unread, unsent),
+ * or NULL where nothing is recorded. */
+struct weir_event *endpoint_error(struct env *env, struct endpoint *ep,
+                                  int error, enum weir_reason reason,
+                                  bool soft);
 
 #endif

@@ -244,6 +244,8 @@ _Static_assert(sizeof(struct weir_event) == 64, "a record is 64 bytes");
 enum weir_event_flag {
     WEIR_EVF_SYNTHETIC = 1 << 0, /* the call was not seen: seen by its effect */
     WEIR_EVF_MORE = 1 << 1,      /* TEXT: goes on in the next record */
+    WEIR_EVF_AGAIN = 1 << 2,     /* CALL: written again under its old id, as
+                                  * the ring had moved past the first record */
 };
 
 enum weir_link_action {
@@ -265,7 +267,7 @@ enum weir_link_action {
 /* A ring of `mask + 1` records (a power of two); `head` counts all ever
  * written, so record n lies at slot[n & mask] while head - n <= mask + 1.
  * Within a ring ids ascend, but for calls that ended long after they began:
- * their record is written again under its old id. */
+ * their record is written again under its old id, marked WEIR_EVF_AGAIN. */
 struct weir_ring {
     uint64_t head;
     uint64_t mask;
