@@ -53,6 +53,7 @@ void ip_register(struct ip *ip, const struct ip_proto *proto, void *room);
 int ip_if_add(struct ip *ip, const struct weir_if *config);
 int ip_if_get(const struct ip *ip, unsigned ifindex, struct weir_if *out);
 int ip_if_set_up(struct ip *ip, unsigned ifindex, bool up);
+/* Points out of the arena: after weir_attach set it anew. */
 void ip_lo_tap(struct ip *ip,
                void (*tap)(void *ctx, const struct weir_pkt *pkt, uint64_t now),
                void *ctx);
@@ -124,31 +125,6 @@ void ip_confirm(struct ip *ip, const struct weir_addr *dst);
 /* Forget a path MTU, or learn one (RFC 1191 6.3); lower bound is Linux's
  * min_pmtu of 552. */
 void ip_pmtu_update(struct ip *ip, const struct weir_addr *dst, uint32_t mtu);
-
-/* ---- administration: the bodies of weir_if_*, weir_addr_*, weir_route_* and
- * weir_neigh_get in "weir/weir.h"; same arguments, same results. ip_create
- * brings `lo` up as interface 1 with 127.0.0.1/8. ---- */
-int ip_if_add(struct ip *ip, const struct weir_if *config);
-int ip_if_get(const struct ip *ip, unsigned ifindex, struct weir_if *out);
-int ip_if_set_up(struct ip *ip, unsigned ifindex, bool up);
-int ip_addr_add(struct ip *ip, unsigned ifindex, const struct weir_addr *addr,
-                unsigned plen);
-int ip_addr_del(struct ip *ip, unsigned ifindex, const struct weir_addr *addr);
-int ip_addr_get(const struct ip *ip, unsigned n, struct weir_ifaddr *out);
-int ip_route_add(struct ip *ip, const struct weir_route *r);
-int ip_route_del(struct ip *ip, const struct weir_route *r);
-int ip_route_get(const struct ip *ip, unsigned n, struct weir_route *out);
-int ip_route_lookup(const struct ip *ip, const struct weir_addr *dst,
-                    struct weir_route *out);
-int ip_neigh_get(const struct ip *ip, unsigned n, struct weir_neigh *out);
-/* Points out of the arena: weir_attach sets it to NULL, the door anew. */
-void ip_lo_tap(struct ip *ip,
-               void (*tap)(void *ctx, const struct weir_pkt *pkt, uint64_t now),
-               void *ctx);
-
-/* env->fire of WTIMER_NEIGH and WTIMER_FRAG. */
-void ip_neigh_timer(struct ip *ip, struct wtimer *timer);
-void ip_frag_timer(struct ip *ip, struct wtimer *timer);
 
 /* `lo` carries something, or ip_take_output would return a frame: the stack's
  * deadline is now. */
