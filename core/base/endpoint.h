@@ -35,6 +35,7 @@ struct endpoint {
     int32_t handle;              /* -1: no handle */
     uint32_t owner;              /* process id, for packets and events */
     uint64_t tag;                /* the door's */
+    weir_event_id cause;         /* of the last change of readiness */
     uint16_t flags;              /* enum endpoint_flag */
     uint16_t error;              /* pending SO_ERROR, positive errno */
     uint8_t kind;                /* enum endpoint_kind */
@@ -73,7 +74,8 @@ static inline uint32_t endpoint_sock(const struct endpoint *ep) {
 }
 
 /* Something a poller would see may have changed (readable, writable, error,
- * bytes taken in or freed): put it in the list weir_ready_next drains. */
+ * bytes taken in or freed): remember the cause, put it in the list that
+ * weir_ready_next drains. */
 void endpoint_touch(struct env *env, struct endpoint *ep);
 /* Out of the list, before it is freed. */
 void endpoint_untouch(struct env *env, struct endpoint *ep);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_CORE_BASE_ABI_H
+#define WEIR_CORE_BASE_ABI_H
+/*
+ * Linux's numbers for families, types, flags and options (the ABI of x86-64
+ * and every other architecture but alpha, mips, parisc and sparc). The core
+ * includes no system header, so they stand here once.
+ */
+#define ABI_AF_UNSPEC 0
+#define ABI_AF_INET 2
+#define ABI_AF_INET6 10
+#define ABI_AF_PACKET 17
+
+#define ABI_SOCK_STREAM 1
+#define ABI_SOCK_DGRAM 2
+#define ABI_SOCK_RAW 3
+#define ABI_SOCK_TYPE_MASK 0xf
+
+#define ABI_IPPROTO_IP 0
+#define ABI_IPPROTO_ICMP 1
+#define ABI_IPPROTO_TCP 6
+#define ABI_IPPROTO_UDP 17
+#define ABI_IPPROTO_IPV6 41
+#define ABI_IPPROTO_SCTP 132
+#define ABI_SOL_SOCKET 1
+
+#define ABI_SHUT_RD 0
+#define ABI_SHUT_WR 1
+#define ABI_SHUT_RDWR 2
+
+#define ABI_MSG_OOB 0x1
+#define ABI_MSG_PEEK 0x2
+#define ABI_MSG_DONTROUTE 0x4
+#define ABI_MSG_CTRUNC 0x8
+#define ABI_MSG_TRUNC 0x20
+#define ABI_MSG_DONTWAIT 0x40
+#define ABI_MSG_EOR 0x80
+#define ABI_MSG_WAITALL 0x100
+#define ABI_MSG_ERRQUEUE 0x2000
+#define ABI_MSG_NOSIGNAL 0x4000
+#define ABI_MSG_MORE 0x8000
+
+#define ABI_SO_DEBUG 1
+#define ABI_SO_REUSEADDR 2
+#define ABI_SO_TYPE 3
+#define ABI_SO_ERROR 4
+#define ABI_SO_DONTROUTE 5
+#define ABI_SO_BROADCAST 6
+#define ABI_SO_SNDBUF 7
+#define ABI_SO_RCVBUF 8
+#define ABI_SO_KEEPALIVE 9
+#define ABI_SO_OOBINLINE 10
+#define ABI_SO_NO_CHECK 11
+#define ABI_SO_PRIORITY 12
+#define ABI_SO_LINGER 13
+#define ABI_SO_REUSEPORT 15
+#define ABI_SO_RCVLOWAT 18
+#define ABI_SO_SNDLOWAT 19
+#define ABI_SO_RCVTIMEO 20
+#define ABI_SO_SNDTIMEO 21
+#define ABI_SO_BINDTODEVICE 25
+#define ABI_SO_ATTACH_FILTER 26
+#define ABI_SO_DETACH_FILTER 27
+#define ABI_SO_TIMESTAMP 29
+#define ABI_SO_ACCEPTCONN 30
+#define ABI_SO_SNDBUFFORCE 32
+#define ABI_SO_RCVBUFFORCE 33
+#define ABI_SO_MARK 36
+#define ABI_SO_PROTOCOL 38
+#define ABI_SO_DOMAIN 39
+#define ABI_SO_RXQ_OVFL 40
+#define ABI_SO_BUSY_POLL 46
+#define ABI_SO_INCOMING_CPU 49
+#define ABI_SO_ATTACH_BPF 50
+#define ABI_SO_ATTACH_REUSEPORT_CBPF 51
+#define ABI_SO_ATTACH_REUSEPORT_EBPF 52
+#define ABI_SO_ZEROCOPY 60
+#define ABI_SO_BINDTOIFINDEX 62
+
+#define ABI_IP_TOS 1
+#define ABI_IP_TTL 2
+#define ABI_IP_HDRINCL 3
+#define ABI_IP_OPTIONS 4
+#define ABI_IP_PKTINFO 8
+#define ABI_IP_MTU_DISCOVER 10
+#define ABI_IP_RECVERR 11
+#define ABI_IP_RECVTTL 12
+#define ABI_IP_RECVTOS 13
+#define ABI_IP_MTU 14
+#define ABI_IP_FREEBIND 15
+#define ABI_IP_TRANSPARENT 19
+#define ABI_IP_BIND_ADDRESS_NO_PORT 24
+#define ABI_IP_MULTICAST_IF 32
+#define ABI_IP_MULTICAST_TTL 33
+#define ABI_IP_MULTICAST_LOOP 34
+#define ABI_IP_ADD_MEMBERSHIP 35
+#define ABI_IP_DROP_MEMBERSHIP 36
+
+#define ABI_TCP_NODELAY 1
+#define ABI_TCP_MAXSEG 2
+#define ABI_TCP_CORK 3
+#define ABI_TCP_KEEPIDLE 4
+#define ABI_TCP_KEEPINTVL 5
+#define ABI_TCP_KEEPCNT 6
+#define ABI_TCP_SYNCNT 7
+#define ABI_TCP_LINGER2 8
+#define ABI_TCP_DEFER_ACCEPT 9
+#define ABI_TCP_WINDOW_CLAMP 10
+#define ABI_TCP_INFO 11
+#define ABI_TCP_QUICKACK 12
+#define ABI_TCP_CONGESTION 13
+#define ABI_TCP_MD5SIG 14
+#define ABI_TCP_USER_TIMEOUT 18
+#define ABI_TCP_REPAIR 19
+#define ABI_TCP_FASTOPEN 23
+#define ABI_TCP_TIMESTAMP 24
+#define ABI_TCP_NOTSENT_LOWAT 25
+#define ABI_TCP_FASTOPEN_CONNECT 30
+#define ABI_TCP_ULP 31
+#define ABI_TCP_INQ 36
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_CORE_SOCK_SOCK_H
+#define WEIR_CORE_SOCK_SOCK_H
+/*
+ * One stack: the shared environment, the rooms, and the table from handles to
+ * endpoints.
+ */
+#include "base/env.h"
+#include "ip/ip.h"
+#include "tcp/tcp.h"
+#include "udp/udp.h"
+#include "weir/socket.h"
+
+#define HANDLE_CHUNK 1024 /* handles in one block of the table */
+#define HANDLE_REST 128   /* freed handles that wait before one is used again */
+
+/* Handle -> endpoint, in blocks so that it grows without moving. A free entry
+ * holds the next free handle (shifted, lowest bit set). */
+struct handles {
+    uintptr_t **chunk;
+    uint32_t nchunks, room; /* blocks in use, entries of `chunk` */
+    uint32_t top;           /* handles ever given out */
+    uint32_t nfree;
+    uint32_t free_head, free_tail; /* first in, first out */
+};
+
+struct weir_stack {
+    struct env env;
+    struct ip *ip;
+    struct udp *udp;
+    struct tcp *tcp;
+    struct handles handles;
+    bool more; /* work was left at the end of weir_poll */
+    char name[16];
+};
+
+/* A handle for an endpoint (sets ep->handle), or -ENOMEM. */
+int handle_open(struct weir_stack *s, struct endpoint *ep);
+/* NULL where there is no such handle. */
+struct endpoint *handle_get(const struct weir_stack *s, int handle);
+/* The same handle names another endpoint from now on. */
+void handle_move(struct weir_stack *s, int handle, struct endpoint *ep);
+void handle_close(struct weir_stack *s, int handle);
+void handles_destroy(struct weir_stack *s);
+
+/* A call of the direct API (no door named a cause): its own CALL record, which
+ * causes what the call does. */
+struct call_scope {
+    weir_event_id id; /* 0: a door has recorded the call */
+};
+struct call_scope call_begin(struct weir_stack *s, enum weir_call call, int sock,
+                             uint32_t a0, uint32_t a1);
+/* Fills in the result and returns it. */
+ssize_t call_end(struct weir_stack *s, struct call_scope scope, ssize_t result);
+
+#endif
