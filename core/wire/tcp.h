@@ -12,9 +12,9 @@
 enum {
     TCP_HDR_MIN = 20,
     TCP_HDR_MAX = 60,
-    TCP_CSUM_OFFSET = 16,  /* of the checksum within the header */
-    TCP_SACK_BLOCKS = 4,   /* most that fit (RFC 2018 3) */
-    TCP_WSCALE_MAX = 14,   /* RFC 7323 2.3 */
+    TCP_CSUM_OFFSET = 16, /* of the checksum within the header */
+    TCP_SACK_BLOCKS = 4,  /* most that fit (RFC 2018 3) */
+    TCP_WSCALE_MAX = 14,  /* RFC 7323 2.3 */
 };
 
 /* Which options a header carries. */
@@ -35,13 +35,13 @@ struct tcp_hdr {
     uint32_t seq, ack;
     uint16_t window; /* as on the wire: not scaled */
     uint16_t urgent;
-    uint8_t flags;   /* enum weir_tcp_flag, and ECE 0x40, CWR 0x80 */
-    uint8_t hlen;    /* header bytes, 20..60: by parse */
-    uint8_t opts;    /* enum tcp_opt: what of the following is there */
-    uint8_t wscale;  /* 0..14: a larger one is taken as 14 */
+    uint8_t flags;  /* enum weir_tcp_flag, and ECE 0x40, CWR 0x80 */
+    uint8_t hlen;   /* header bytes, 20..60: by parse */
+    uint8_t opts;   /* enum tcp_opt: what of the following is there */
+    uint8_t wscale; /* 0..14: a larger one is taken as 14 */
     uint16_t mss;
-    uint16_t csum;   /* by parse; emit writes 0 */
-    uint8_t nsacks;  /* 0..4 */
+    uint16_t csum;  /* by parse; emit writes 0 */
+    uint8_t nsacks; /* 0..4 */
     uint32_t ts_val, ts_ecr;
     struct tcp_sack sack[TCP_SACK_BLOCKS];
 };

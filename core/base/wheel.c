@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The timing wheel (Varghese and Lauck, 1987, scheme 7): levels of 64 slots, a
+ * slot of a level as wide as all of the level below it; the finest is 1.024 us.
+ *
+ * A timer lies on the level of the highest group of six bits in which its tick
+ * differs from the wheel's. So whatever lies on a lower level comes before all
+ * of a higher one, the first occupied slot holds the earliest timer, and moving
+ * the wheel forward to (not past) that slot changes no other timer's place. A
+ * slot above the finest level is spread over lower levels when its time begins.
+ *
+ * Ticks only sort: a timer is due by its exact deadline, so none is early; and
+ * wheel_deadline answers an exact deadline, or the beginning of a coarse slot
+ * that has not begun yet, so that each wheel_expire makes progress.
+ *
+ * A timer's kind is kept in the low bits of its `prev` link.
+ */
+#include "base/wheel.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "weir/link.h"
+
+enum {
+    TICK_BITS = 10,
+    GROUP_BITS = 6,
+    SLOTS = 1 << GROUP_BITS,
+    LEVELS = (64 - TICK_BITS + GROUP_BITS - 1) / GROUP_BITS,
+    KIND_MASK = 7,
+};
+_Static_assert(WTIMER_MAX <= KIND_MASK + 1, "kinds fit beside a pointer");
+_Static_assert(_Alignof(struct wtimer) > KIND_MASK, "low bits are free");
+
+struct slot {
+    struct wtimer head; /* a circular list; its deadline is not used */
+};
+
+struct wheel {
+    uint64_t tick;             /* where the wheel stands */
+    uint64_t occupied[LEVELS]; /* a bit a slot */
+    struct slot slots[LEVELS][SLOTS];
+};
+
+static struct wtimer *prev_of(const struct wtimer *t) {
+    return (struct wtimer *)((uintptr_t)t->prev & ~(uintptr_t)KIND_MASK);
+}
+
+static enum wtimer_kind kind_of(const struct wtimer *t) {
+    return (enum wtimer_kind)((uintptr_t)t->prev & KIND_MASK);
+}
+
+static void set_prev(struct wtimer *t, struct wtimer *prev, unsigned kind) {
+    t->prev = (struct wtimer *)((uintptr_t)prev | kind);
+}
+
+struct wheel *wheel_create(struct weir_arena *a, uint64_t now) {
+    struct wheel *w = arena_zalloc(a, sizeof(*w));
+    if (!w)
+        return NULL;
+    w->tick = now >> TICK_BITS;
+    for (unsigned level = 0; level < LEVELS; level++) {
+        for (unsigned i = 0; i < SLOTS; i++) {
+            struct wtimer *head = &w->slots[level][i].head;
+            head->next = head->prev = head;
+        }
+    }
+    return w;
+}
+
+void wheel_destroy(struct weir_arena *a, struct wheel *w) {
+    arena_free(a, w, sizeof(*w));
+}
+
+static void link_in(struct wheel *w, struct wtimer *t, enum wtimer_kind kind) {
+    uint64_t tick = t->deadline >> TICK_BITS;
+    if (tick < w->tick)
+        tick = w->tick;
+    uint64_t differs = tick ^ w->tick;
+    unsigned level =
+        differs ? (63 - (unsigned)__builtin_clzll(differs)) / GROUP_BITS : 0;
+    unsigned i = (unsigned)(tick >> (level * GROUP_BITS)) & (SLOTS - 1);
+    struct wtimer *head = &w->slots[level][i].head, *last = prev_of(head);
+    t->next = head;
+    set_prev(t, last, kind);
+    last->next = t;
+    set_prev(head, t, 0);
+    w->occupied[level] |= (uint64_t)1 << i;
+}
+
+void wheel_disarm(struct wheel *w, struct wtimer *t) {
+    if (!wtimer_armed(t))
+        return;
+    struct wtimer *prev = prev_of(t), *next = t->next;
+    prev->next = next;
+    set_prev(next, prev, kind_of(next));
+    t->next = t->prev = NULL;
+    if (prev == next) { /* only the head is left */
+        size_t n = (size_t)((struct slot *)(void *)next - &w->slots[0][0]);
+        assert(n < (size_t)LEVELS * SLOTS);
+        w->occupied[n / SLOTS] &= ~((uint64_t)1 << (n % SLOTS));
+    }
+}
+
+void wheel_arm(struct wheel *w, struct wtimer *t, enum wtimer_kind kind,
+               uint64_t deadline) {
+    wheel_disarm(w, t);
+    t->deadline = deadline;
+    link_in(w, t, kind);
+}
+
+/* The first occupied slot: false where there is none. No slot before the
+ * wheel's own place is ever occupied. */
+static bool first_slot(const struct wheel *w, unsigned *level, unsigned *i) {
+    for (unsigned l = 0; l < LEVELS; l++) {
+        if (w->occupied[l]) {
+            *level = l;
+            *i = (unsigned)__builtin_ctzll(w->occupied[l]);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The tick at which a slot begins. */
+static uint64_t slot_tick(const struct wheel *w, unsigned level, unsigned i) {
+    unsigned shift = level * GROUP_BITS;
+    unsigned above = shift + GROUP_BITS;
+    uint64_t upper = above < 64 ? w->tick >> above << above : 0;
+    return upper | (uint64_t)i << shift;
+}
+
+/* Spread a coarse slot, whose time has begun, over the levels below. */
+static void spread(struct wheel *w, unsigned level, unsigned i) {
+    struct wtimer *head = &w->slots[level][i].head;
+    w->tick = slot_tick(w, level, i);
+    while (head->next != head) {
+        struct wtimer *t = head->next;
+        enum wtimer_kind kind = kind_of(t);
+        wheel_disarm(w, t);
+        link_in(w, t, kind);
+    }
+}
+
+struct wtimer *wheel_expire(struct wheel *w, uint64_t now,
+                            enum wtimer_kind *kind) {
+    uint64_t target = now >> TICK_BITS;
+    unsigned level, i;
+    while (first_slot(w, &level, &i)) {
+        uint64_t begins = slot_tick(w, level, i);
+        if (begins > target)
+            break;
+        if (level > 0) {
+            spread(w, level, i);
+            continue;
+        }
+        w->tick = begins;
+        struct wtimer *head = &w->slots[0][i].head;
+        for (struct wtimer *t = head->next; t != head; t = t->next) {
+            if (t->deadline <= now) {
+                *kind = kind_of(t);
+                wheel_disarm(w, t);
+                return t;
+            }
+        }
+        return NULL;
+    }
+    if (target > w->tick)
+        w->tick = target;
+    return NULL;
+}
+
+uint64_t wheel_deadline(const struct wheel *w) {
+    unsigned level, i;
+    if (!first_slot(w, &level, &i))
+        return WEIR_NEVER;
+    if (level > 0)
+        return slot_tick(w, level, i) << TICK_BITS;
+    const struct wtimer *head = &w->slots[0][i].head;
+    uint64_t earliest = WEIR_NEVER;
+    for (const struct wtimer *t = head->next; t != head; t = t->next)
+        if (t->deadline < earliest)
+            earliest = t->deadline;
+    return earliest;
+}
