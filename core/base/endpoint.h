@@ -57,7 +57,7 @@ struct endpoint_extra {
     uint32_t mark;
     int32_t priority, rcvlowat_udp, busy_poll, incoming_cpu;
     uint8_t no_check, timestamp, dontroute, recverr, pktinfo, recvttl, recvtos,
-        rxq_ovfl, mcast_ttl, mcast_loop, freebind, zerocopy;
+        rxq_ovfl, mcast_ttl, mcast_loop, freebind, bind_no_port;
 };
 
 /* The extra block, allocated at the first need; NULL where memory is out. */

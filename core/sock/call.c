@@ -33,8 +33,7 @@ ssize_t call_end(struct weir_stack *s, struct call_scope scope,
     s->env.cause = 0;
     struct weir_event *ev = weir_event_find(s->env.outside.rec, scope.id);
     if (ev) {
-        ev->call.result =
-            result > INT32_MAX ? INT32_MAX : (int32_t)result;
+        ev->call.result = result > INT32_MAX ? INT32_MAX : (int32_t)result;
         if (result < 0)
             ev->call.reason = (uint8_t)s->env.last_reason;
     }
@@ -92,8 +91,8 @@ static int socket_open(struct weir_stack *s, int domain, int type,
 }
 
 int weir_socket(struct weir_stack *s, int domain, int type, int protocol) {
-    struct call_scope c = call_begin(s, WEIR_CALL_socket, -1, (uint32_t)type,
-                                     (uint32_t)protocol);
+    struct call_scope c =
+        call_begin(s, WEIR_CALL_socket, -1, (uint32_t)type, (uint32_t)protocol);
     return (int)call_end(s, c, socket_open(s, domain, type, protocol));
 }
 
@@ -165,8 +164,8 @@ static int accept_next(struct weir_stack *s, int sock,
         return handle;
     }
     if (peer)
-        *peer = (struct weir_endpoint){.addr = child->raddr,
-                                       .port = child->rport};
+        *peer =
+            (struct weir_endpoint){.addr = child->raddr, .port = child->rport};
     struct weir_event *ev =
         env_record(&s->env, WEIR_EV_SOCKET, endpoint_sock(child));
     if (ev) {
@@ -242,8 +241,7 @@ int weir_abort(struct weir_stack *s, int sock, enum weir_reason reason) {
     return (int)call_end(s, c, 0);
 }
 
-int weir_getsockname(struct weir_stack *s, int sock,
-                     struct weir_endpoint *ep) {
+int weir_getsockname(struct weir_stack *s, int sock, struct weir_endpoint *ep) {
     struct endpoint *e = handle_get(s, sock);
     if (!e)
         return bad_handle(s);
@@ -253,8 +251,7 @@ int weir_getsockname(struct weir_stack *s, int sock,
     return 0;
 }
 
-int weir_getpeername(struct weir_stack *s, int sock,
-                     struct weir_endpoint *ep) {
+int weir_getpeername(struct weir_stack *s, int sock, struct weir_endpoint *ep) {
     struct endpoint *e = handle_get(s, sock);
     if (!e)
         return bad_handle(s);
@@ -262,8 +259,8 @@ int weir_getpeername(struct weir_stack *s, int sock,
     if (connected && e->kind == ENDPOINT_TCP) {
         struct weir_sockinfo info;
         tcp_info(s->tcp, e, &info);
-        connected = info.state != WEIR_TCP_CLOSED &&
-                    info.state != WEIR_TCP_SYN_SENT;
+        connected =
+            info.state != WEIR_TCP_CLOSED && info.state != WEIR_TCP_SYN_SENT;
     }
     if (!connected)
         return env_fail(&s->env, ENOTCONN, WEIR_BAD_STATE);
@@ -271,8 +268,7 @@ int weir_getpeername(struct weir_stack *s, int sock,
     return 0;
 }
 
-int weir_set_tag(struct weir_stack *s, int sock, uint64_t tag,
-                 uint32_t owner) {
+int weir_set_tag(struct weir_stack *s, int sock, uint64_t tag, uint32_t owner) {
     struct endpoint *e = handle_get(s, sock);
     if (!e)
         return bad_handle(s);

@@ -34,8 +34,8 @@ int weir_sockinfo_next(struct weir_stack *s, uint64_t *cursor,
     return more;
 }
 
-int weir_holder(struct weir_stack *s, int proto,
-                const struct weir_endpoint *ep, struct weir_sockinfo *out) {
+int weir_holder(struct weir_stack *s, int proto, const struct weir_endpoint *ep,
+                struct weir_sockinfo *out) {
     memset(out, 0, sizeof(*out));
     return proto == ABI_IPPROTO_UDP ? udp_holder(s->udp, ep, out)
                                     : tcp_holder(s->tcp, ep, out);

@@ -48,8 +48,8 @@ void handles_destroy(struct weir_stack *s);
 struct call_scope {
     weir_event_id id; /* 0: a door has recorded the call */
 };
-struct call_scope call_begin(struct weir_stack *s, enum weir_call call, int sock,
-                             uint32_t a0, uint32_t a1);
+struct call_scope call_begin(struct weir_stack *s, enum weir_call call,
+                             int sock, uint32_t a0, uint32_t a1);
 /* Fills in the result and returns it. */
 ssize_t call_end(struct weir_stack *s, struct call_scope scope, ssize_t result);
 
