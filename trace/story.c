@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Joining is by what events say of each other, never by guess: a RECEIVED or a
+ * DROP names the SENT it came from, a socket's life begins with its SOCKET
+ * event, who opened a flow is told by the SYN without ACK (UDP: by who sent
+ * first).
+ */
+#include "trace/story.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_id(const void *a, const void *b) {
+    const struct weir_event *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Read everything; of a call written twice the later (complete) one stays. */
+static int read_all(struct story *s) {
+    struct record_cursor c = {0};
+    size_t room = 1024;
+    s->ev = malloc(room * sizeof(*s->ev));
+    if (!s->ev)
+        return -ENOMEM;
+    const struct weir_event *ev;
+    while ((ev = record_next(s->record, &c))) {
+        if (s->n == room) {
+            room *= 2;
+            struct weir_event *more = realloc(s->ev, room * sizeof(*more));
+            if (!more)
+                return -ENOMEM;
+            s->ev = more;
+        }
+        if (ev->kind > WEIR_EV_NONE && ev->kind < WEIR_EV_MAX)
+            s->ev[s->n++] = *ev;
+    }
+    s->lost = c.lost;
+    qsort(s->ev, s->n, sizeof(*s->ev), by_id);
+    size_t out = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (out && s->ev[out - 1].id == s->ev[i].id) {
+            if (s->ev[i].kind == WEIR_EV_CALL &&
+                s->ev[i].call.result != WEIR_CALL_PENDING)
+                s->ev[out - 1] = s->ev[i];
+        } else {
+            s->ev[out++] = s->ev[i];
+        }
+    }
+    s->n = out;
+    return 0;
+}
+
+static size_t index_of(const struct story *s, weir_event_id id) {
+    size_t lo = 0, hi = s->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (s->ev[mid].id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < s->n && s->ev[lo].id == id ? lo : SIZE_MAX;
+}
+
+const struct weir_event *story_find(const struct story *s, weir_event_id id) {
+    size_t i = index_of(s, id);
+    return i == SIZE_MAX ? NULL : &s->ev[i];
+}
+
+static struct story_socket *life(const struct story *s, uint8_t host,
+                                 uint32_t sock, weir_event_id at) {
+    for (size_t i = s->nsockets; i-- > 0;) {
+        struct story_socket *k = &s->socket[i];
+        if (k->host == host && k->sock == sock && k->first <= at)
+            return k;
+    }
+    return NULL;
+}
+
+const struct story_socket *story_socket(const struct story *s, uint8_t host,
+                                        uint32_t sock, weir_event_id at) {
+    return sock ? life(s, host, sock, at) : NULL;
+}
+
+static struct story_program *program(const struct story *s, uint32_t pid) {
+    for (size_t i = s->nprograms; i-- > 0;)
+        if (s->program[i].pid == pid)
+            return &s->program[i];
+    return NULL;
+}
+
+const char *story_comm(const struct story *s, uint32_t pid) {
+    const struct story_program *p = program(s, pid);
+    return p && p->comm[0] ? p->comm : "?";
+}
+
+const char *story_host(const struct story *s, uint8_t host) {
+    return record_host_name(s->record, host);
+}
+
+static bool is_segment(unsigned kind) {
+    return kind == WEIR_EV_SEGMENT_SENT || kind == WEIR_EV_SEGMENT_RECEIVED ||
+           kind == WEIR_EV_SEGMENT_FORWARDED || kind == WEIR_EV_DROP;
+}
+
+static struct story_flow *flow_of(const struct story *s,
+                                  const struct weir_event *ev, int *sender) {
+    for (size_t i = s->nflows; i-- > 0;) {
+        struct story_flow *f = &s->flow[i];
+        if (f->proto != ev->seg.proto)
+            continue;
+        for (int k = 0; k < 2; k++)
+            if (f->addr[k] == ev->seg.src && f->port[k] == ev->seg.sport &&
+                f->addr[!k] == ev->seg.dst && f->port[!k] == ev->seg.dport) {
+                *sender = k;
+                return f;
+            }
+    }
+    return NULL;
+}
+
+const struct story_flow *story_flow(const struct story *s,
+                                    const struct weir_event *seg, int *sender) {
+    return flow_of(s, seg, sender);
+}
+
+static struct story_flow *flow_add(struct story *s,
+                                   const struct weir_event *ev) {
+    struct story_flow *more = realloc(s->flow, (s->nflows + 1) * sizeof(*more));
+    if (!more)
+        return NULL;
+    s->flow = more;
+    struct story_flow *f = &more[s->nflows++];
+    /* First seen in mid-stream: a SYN+ACK comes from who was called. */
+    bool answer =
+        (ev->seg.tcp_flags & (WEIR_SYN | WEIR_ACK)) == (WEIR_SYN | WEIR_ACK);
+    *f = (struct story_flow){.proto = ev->seg.proto};
+    f->addr[answer] = ev->seg.src;
+    f->port[answer] = ev->seg.sport;
+    f->addr[!answer] = ev->seg.dst;
+    f->port[!answer] = ev->seg.dport;
+    return f;
+}
+
+static int see_segment(struct story *s, const struct weir_event *ev) {
+    if (ev->kind != WEIR_EV_SEGMENT_SENT &&
+        ev->kind != WEIR_EV_SEGMENT_RECEIVED)
+        return 0;
+    int from = 0;
+    struct story_flow *f = flow_of(s, ev, &from);
+    if (!f) {
+        f = flow_add(s, ev);
+        if (!f)
+            return -ENOMEM;
+        from = f->addr[0] == ev->seg.src && f->port[0] == ev->seg.sport ? 0 : 1;
+    }
+    bool syn = ev->seg.tcp_flags & WEIR_SYN;
+    if (ev->seg.proto == 6 && (syn || !f->known[from])) {
+        f->isn[from] = ev->seg.seq - (syn ? 0 : 1);
+        f->known[from] = true;
+    }
+    if (ev->seg.proto == 6 && !f->known[!from] && !syn &&
+        (ev->seg.tcp_flags & WEIR_ACK)) {
+        f->isn[!from] = ev->seg.ack - 1;
+        f->known[!from] = true;
+    }
+    return 0;
+}
+
+static int see_socket(struct story *s, const struct weir_event *ev) {
+    struct story_socket *more =
+        realloc(s->socket, (s->nsockets + 1) * sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    s->socket = more;
+    more[s->nsockets++] = (struct story_socket){
+        .host = ev->host,
+        .sock = ev->sock,
+        .first = ev->id,
+        .pid = ev->socket.pid,
+        .fd = ev->socket.fd,
+        .proto = ev->socket.proto,
+        .side = ev->socket.parent ? SIDE_RIGHT : SIDE_NONE};
+    return 0;
+}
+
+static void see_named(struct story *s, const struct weir_event *ev) {
+    struct story_socket *k = life(s, ev->host, ev->sock, ev->id);
+    if (!k)
+        return;
+    k->local = ev->named.local;
+    k->remote = ev->named.remote;
+    k->lport = ev->named.lport;
+    k->rport = ev->named.rport;
+    k->listening |= ev->named.listening != 0;
+    if (ev->named.listening)
+        k->side = SIDE_RIGHT;
+}
+
+static int see_program(struct story *s, const struct weir_event *ev) {
+    struct story_program *p = program(s, ev->program.pid);
+    if (!p) {
+        struct story_program *more =
+            realloc(s->program, (s->nprograms + 1) * sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        s->program = more;
+        p = &more[s->nprograms++];
+        *p = (struct story_program){
+            .pid = ev->program.pid, .host = ev->host, .first = ev->id};
+    }
+    if (ev->program.comm[0])
+        memcpy(p->comm, ev->program.comm, sizeof(p->comm));
+    p->comm[sizeof(p->comm) - 1] = 0;
+    return 0;
+}
+
+static void see_call(struct story *s, const struct weir_event *ev) {
+    struct story_socket *k = life(s, ev->host, ev->sock, ev->id);
+    if (!k)
+        return;
+    if (!k->pid)
+        k->pid = ev->call.pid;
+    if (k->fd < 0 && ev->call.fd >= 0)
+        k->fd = ev->call.fd;
+    if (ev->call.call == WEIR_CALL_connect && k->side == SIDE_NONE)
+        k->side = SIDE_LEFT;
+}
+
+static int join(struct story *s) {
+    s->arrival = calloc(s->n ? s->n : 1, sizeof(*s->arrival));
+    if (!s->arrival)
+        return -ENOMEM;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct weir_event *ev = &s->ev[i];
+        int err = 0;
+        switch (ev->kind) {
+        case WEIR_EV_SOCKET:
+            err = see_socket(s, ev);
+            break;
+        case WEIR_EV_NAMED:
+            see_named(s, ev);
+            break;
+        case WEIR_EV_CALL:
+            see_call(s, ev);
+            break;
+        case WEIR_EV_PROGRAM_STARTED:
+        case WEIR_EV_PROGRAM_FORKED:
+        case WEIR_EV_PROGRAM_EXECUTED:
+        case WEIR_EV_PROGRAM_EXITED:
+            err = see_program(s, ev);
+            break;
+        default:
+            err = see_segment(s, ev);
+        }
+        if (err)
+            return err;
+        if ((ev->kind == WEIR_EV_SEGMENT_RECEIVED ||
+             ev->kind == WEIR_EV_DROP) &&
+            ev->cause) {
+            size_t sent = index_of(s, ev->cause);
+            if (sent != SIZE_MAX && is_segment(s->ev[sent].kind) &&
+                !s->arrival[sent])
+                s->arrival[sent] = (uint32_t)i + 1;
+        }
+    }
+    return 0;
+}
+
+/* A socket nobody listened or connected with (UDP, simultaneous open): left
+ * where it sent first. */
+static void sides(struct story *s) {
+    for (size_t i = 0; i < s->nsockets; i++) {
+        struct story_socket *k = &s->socket[i];
+        for (size_t f = 0; f < s->nflows && k->side == SIDE_NONE; f++)
+            for (int e = 0; e < 2; e++)
+                if (s->flow[f].proto == k->proto && k->lport &&
+                    s->flow[f].port[e] == k->lport &&
+                    (!k->local || s->flow[f].addr[e] == k->local))
+                    k->side = e ? SIDE_RIGHT : SIDE_LEFT;
+    }
+}
+
+int story_load(struct story *s, const struct record *r) {
+    memset(s, 0, sizeof(*s));
+    s->record = r;
+    int err = read_all(s);
+    if (!err)
+        err = join(s);
+    if (err)
+        story_free(s);
+    else
+        sides(s);
+    return err;
+}
+
+void story_free(struct story *s) {
+    free(s->ev);
+    free(s->socket);
+    free(s->program);
+    free(s->flow);
+    free(s->arrival);
+    memset(s, 0, sizeof(*s));
+}
