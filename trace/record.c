@@ -114,6 +114,7 @@ static void set_rings(struct record_header *h, struct weir_recorder *rec) {
 int record_create(struct record *r, const char *network, char *const *argv,
                   uint64_t seed, bool file) {
     memset(r, 0, sizeof(*r));
+    r->writer = true;
     size_t head = (sizeof(struct record_header) + PAGE - 1) & ~(PAGE - 1);
     r->bytes = head + sizeof(struct weir_event) * (RECORD_BULK + RECORD_RARE);
     r->fd = file ? open_file(r, network) : -1;
@@ -163,7 +164,8 @@ void record_host(struct record *r, uint8_t number, const char *name) {
 void record_close(struct record *r) {
     if (!r->header)
         return;
-    r->header->ended = 1;
+    if (r->writer)
+        r->header->ended = 1;
     munmap(r->header, r->bytes);
     if (r->fd >= 0)
         close(r->fd);

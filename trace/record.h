@@ -43,6 +43,7 @@ struct record {
     struct record_header *header;
     size_t bytes;
     int fd;         /* -1: in memory only */
+    bool writer;
     char path[512]; /* "" when in memory only */
 };
 
