@@ -194,6 +194,44 @@ uint8_t *pkt_push(struct weir_pkt *pkt, uint32_t n) {
     return pkt->head + pkt->head_off;
 }
 
+bool pkt_append_range(struct weir_pkt *to, const struct weir_pkt *from,
+                      uint32_t off, uint32_t len) {
+    if (off < from->head_len && len > 0) {
+        uint32_t n = from->head_len - off;
+        if (n > len)
+            n = len;
+        struct weir_buf *buf = weir_buf_alloc(to->arena, n);
+        if (!buf)
+            return false;
+        memcpy(buf->data, from->head + from->head_off + off, n);
+        if (weir_pkt_append(to, buf, 0, n) < 0) {
+            weir_buf_unref(buf);
+            return false;
+        }
+        off += n;
+        len -= n;
+    }
+    off -= from->head_len;
+    for (unsigned i = 0; len > 0; i++) {
+        const struct weir_slice *s = &from->slice[i];
+        if (off >= s->len) {
+            off -= s->len;
+            continue;
+        }
+        uint32_t n = s->len - off;
+        if (n > len)
+            n = len;
+        weir_buf_ref(s->buf);
+        if (weir_pkt_append(to, s->buf, s->off + off, n) < 0) {
+            weir_buf_unref(s->buf);
+            return false;
+        }
+        len -= n;
+        off = 0;
+    }
+    return true;
+}
+
 uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum) {
     assert(off <= pkt->len);
     uint64_t total = sum;

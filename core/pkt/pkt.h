@@ -19,6 +19,11 @@ void pkt_trim_to(struct weir_pkt *pkt, uint32_t n);
 /* Make room for `n` bytes in front and return them; asserts headroom. */
 uint8_t *pkt_push(struct weir_pkt *pkt, uint32_t n);
 
+/* Append bytes [off, off + len) of `from` to `to`: slices are shared, bytes of
+ * its head copied. False: no memory, or no slice is left. */
+bool pkt_append_range(struct weir_pkt *to, const struct weir_pkt *from,
+                      uint32_t off, uint32_t len);
+
 /* The end of a packet: counts the reason, records a DROP event with what is
  * known of the packet (`seg` may be NULL), frees it. */
 struct drop_info {

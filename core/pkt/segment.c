@@ -76,45 +76,6 @@ static uint32_t headers(struct weir_pkt *pkt) {
     return ETHER + ip + tcp;
 }
 
-/* Append bytes [off, off + len) of `from`: those of its head by copying. */
-static bool append_range(struct weir_pkt *to, const struct weir_pkt *from,
-                         uint32_t off, uint32_t len) {
-    if (off < from->head_len && len > 0) {
-        uint32_t n = from->head_len - off;
-        if (n > len)
-            n = len;
-        struct weir_buf *buf = weir_buf_alloc(to->arena, n);
-        if (!buf)
-            return false;
-        memcpy(buf->data, from->head + from->head_off + off, n);
-        if (weir_pkt_append(to, buf, 0, n) < 0) {
-            weir_buf_unref(buf);
-            return false;
-        }
-        off += n;
-        len -= n;
-    }
-    off -= from->head_len;
-    for (unsigned i = 0; len > 0; i++) {
-        const struct weir_slice *s = &from->slice[i];
-        if (off >= s->len) {
-            off -= s->len;
-            continue;
-        }
-        uint32_t n = s->len - off;
-        if (n > len)
-            n = len;
-        weir_buf_ref(s->buf);
-        if (weir_pkt_append(to, s->buf, s->off + off, n) < 0) {
-            weir_buf_unref(s->buf);
-            return false;
-        }
-        len -= n;
-        off = 0;
-    }
-    return true;
-}
-
 /* Make the copied headers those of the piece at `off` of the payload. */
 static void fix_headers(struct weir_pkt *piece, unsigned nth, uint32_t off,
                         bool last) {
@@ -149,7 +110,7 @@ static struct weir_pkt *piece_of(const struct weir_pkt *pkt, uint32_t hlen,
     piece->owner = pkt->owner;
     piece->ifindex = pkt->ifindex;
     piece->flags = pkt->flags & (uint8_t)~WEIR_PKT_CSUM_PARTIAL;
-    if (!append_range(piece, pkt, hlen + off, len)) {
+    if (!pkt_append_range(piece, pkt, hlen + off, len)) {
         weir_pkt_free(piece);
         return NULL;
     }

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way up: a frame is checked, once, and then belongs to ARP, to forwarding,
+ * to reassembly or to a transport. Nothing a peer sends can do more than end in
+ * pkt_drop. While a frame is processed, what it triggers is caused by the event
+ * that sent it, or (transports see to that) by its being received.
+ */
+#include <assert.h>
+
+#include "ip/state.h"
+#include "wire/ether.h"
+#include "wire/icmp.h"
+#include "wire/tcp.h"
+#include "wire/udp.h"
+
+struct drop_info drop_info_of(const struct weir_pkt *pkt, uint32_t off,
+                              const struct ip4_hdr *h) {
+    uint32_t len = pkt->len > off ? pkt->len - off : 0;
+    struct drop_info info = {.src = h->src,
+                             .dst = h->dst,
+                             .proto = h->proto,
+                             .ttl = h->ttl,
+                             .len = len};
+    uint8_t p[TCP_HDR_MIN];
+    unsigned hlen = h->proto == IP4_PROTO_TCP    ? TCP_HDR_MIN
+                    : h->proto == IP4_PROTO_UDP  ? UDP_HDR
+                    : h->proto == IP4_PROTO_ICMP ? ICMP_HDR
+                                                 : 0;
+    if (h->frag_off || !hlen || len < hlen)
+        return info;
+    weir_pkt_copy_out(pkt, off, p, hlen);
+    info.sport = get16(p);
+    info.dport = get16(p + 2);
+    if (h->proto == IP4_PROTO_TCP) {
+        info.seq = get32(p + 4);
+        info.ack = get32(p + 8);
+        info.tcp_flags = p[13];
+        hlen = tcp_hdr_len(p);
+    } else if (h->proto == IP4_PROTO_ICMP) {
+        info.dport = get16(p + 4);
+        info.seq = get16(p + 6);
+    }
+    info.len = len > hlen ? len - hlen : 0;
+    return info;
+}
+
+static void drop(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
+                 enum weir_reason reason) {
+    const struct drop_info info = drop_info_of(pkt, h->hlen, h);
+    pkt_drop(ip->env, pkt, reason, &info);
+}
+
+void ip_deliver(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
+                const uint8_t *raw, unsigned ifindex) {
+    struct env *env = ip->env;
+    const struct weir_addr dst = weir_addr_v4(h->dst);
+    const struct ip_rx rx = {
+        .src = weir_addr_v4(h->src),
+        .dst = dst,
+        .ifindex = ifindex,
+        .proto = h->proto,
+        .ttl = h->ttl,
+        .tos = h->tos,
+        .broadcast = ip4_is_multicast(h->dst) || ip_is_broadcast(ip, &dst),
+        .loopback = ip->ifs[ifindex]->loopback,
+    };
+    if (h->proto != IP4_PROTO_TCP) { /* TCP never asks for an ICMP error */
+        memcpy(ip->rx_hdr, raw, h->hlen);
+        ip->rx_hdr_len = h->hlen;
+    }
+    if (h->proto == IP4_PROTO_ICMP) {
+        COUNT(env, Ip, InDelivers);
+        icmp_input(ip, pkt, &rx);
+        return;
+    }
+    for (unsigned i = 0; i < IP_PROTOS; i++) {
+        if (ip->outside.number[i] == h->proto && h->proto) {
+            COUNT(env, Ip, InDelivers);
+            ip->outside.proto[i]->input(ip->outside.room[i], pkt, &rx);
+            return;
+        }
+    }
+    COUNT(env, Ip, InUnknownProtos);
+    icmp_send_error(ip, pkt, 0, raw, h->hlen,
+                    (struct icmp_error){ICMP_DEST_UNREACH, ICMP_PROTOCOL, 0});
+    const struct drop_info info = drop_info_of(pkt, 0, h);
+    pkt_drop(env, pkt, WEIR_IP_NOPROTO, &info);
+}
+
+/* Addresses that no packet on a wire may bear (RFC 1122 3.2.1.3, RFC 1812
+ * 5.3.7: martians), as Linux checks them. */
+static enum weir_reason martian(const struct ip *ip, const struct ip4_hdr *h) {
+    if (ip4_is_multicast(h->src) || h->src == IP4_BROADCAST)
+        return WEIR_IP_INVALID_SOURCE;
+    if (h->src == 0 && (h->dst == 0 || h->dst == IP4_BROADCAST))
+        return WEIR_NONE; /* a host that asks for its address (DHCP) */
+    if (ip4_is_zeronet(h->src) || ip4_is_loopback(h->src))
+        return WEIR_IP_INVALID_SOURCE;
+    if (ip4_is_zeronet(h->dst) || ip4_is_loopback(h->dst))
+        return WEIR_IP_INVALID_DEST;
+    /* One of our own addresses: somebody pretends to be us. */
+    const struct fib_entry *e = fib_lookup(ip, &ip->local, h->src, 0);
+    return e ? WEIR_IP_INVALID_SOURCE : WEIR_NONE;
+}
+
+enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 0x83, OPT_SSRR = 0x89 };
+
+/* Options are passed on and otherwise ignored (RFC 1122 3.2.1.8), but they must
+ * be well formed, and the sender does not choose the route (RFC 7126 4.3). */
+static bool options_ok(const uint8_t *p, unsigned hlen) {
+    for (unsigned i = IP4_HDR_MIN; i < hlen;) {
+        if (p[i] == OPT_END)
+            return true;
+        if (p[i] == OPT_NOP) {
+            i++;
+            continue;
+        }
+        if (i + 1 >= hlen || p[i + 1] < 2 || p[i + 1] > hlen - i ||
+            p[i] == OPT_LSRR || p[i] == OPT_SSRR)
+            return false;
+        i += p[i + 1];
+    }
+    return true;
+}
+
+/* RFC 1122 3.2.1: what is not a valid header is silently discarded. */
+static bool header_ok(struct ip *ip, struct weir_pkt *pkt, bool trusted,
+                      struct ip4_hdr *h) {
+    struct env *env = ip->env;
+    enum weir_reason reason = WEIR_IP_INHDR;
+    const uint8_t *p = pkt_pull(pkt, IP4_HDR_MIN);
+    if (p && ip4_hdr_len(p[0]))
+        p = pkt_pull(pkt, ip4_hdr_len(p[0]));
+    if (!p) {
+        reason = WEIR_PKT_TOO_SMALL;
+    } else if (ip4_parse(p, h)) {
+        if (!trusted && !ip4_csum_ok(p, h->hlen))
+            reason = WEIR_IP_CSUM;
+        else if (h->len > pkt->len)
+            reason = WEIR_PKT_TOO_SMALL;
+        else if (options_ok(p, h->hlen))
+            return true;
+    }
+    COUNT(env, Ip, InHdrErrors);
+    pkt_drop(env, pkt, reason, NULL);
+    return false;
+}
+
+/* A packet that is not for us, on a host that may be a router. */
+static void not_ours(struct ip *ip, struct weir_pkt *pkt,
+                     const struct ip4_hdr *h) {
+    if (ip->env->sysctl.ip_forward && !ip4_is_multicast(h->dst) &&
+        h->dst != IP4_BROADCAST && !(pkt->flags & WEIR_PKT_LINK_BROADCAST)) {
+        ip_forward(ip, pkt, h);
+        return;
+    }
+    COUNT(ip->env, Ip, InAddrErrors);
+    drop(ip, pkt, h, WEIR_IP_INVALID_DEST);
+}
+
+static bool is_for_us(struct ip *ip, const struct ip4_hdr *h) {
+    if (h->dst == IP4_BROADCAST || h->dst == WEIR_IP4(224, 0, 0, 1) ||
+        (h->src == 0 && h->dst == 0))
+        return true;
+    return fib_lookup(ip, &ip->local, h->dst, 0);
+}
+
+static void ip4_input(struct ip *ip, struct weir_pkt *pkt, bool trusted,
+                      unsigned ifindex) {
+    struct ip4_hdr h;
+    COUNT(ip->env, Ip, InReceives);
+    if (!header_ok(ip, pkt, trusted, &h))
+        return;
+    pkt_trim_to(pkt, h.len); /* Ethernet pads short frames */
+    enum weir_reason reason = trusted ? WEIR_NONE : martian(ip, &h);
+    if (reason) {
+        COUNT(ip->env, Ip, InAddrErrors);
+        drop(ip, pkt, &h, reason);
+        return;
+    }
+    if (!is_for_us(ip, &h)) {
+        not_ours(ip, pkt, &h);
+        return;
+    }
+    uint8_t raw[IP4_HDR_MAX];
+    memcpy(raw, pkt->head + pkt->head_off, h.hlen);
+    pkt_trim_front(pkt, h.hlen);
+    if (h.mf || h.frag_off)
+        ip_reassemble(ip, pkt, &h, raw, ifindex);
+    else
+        ip_deliver(ip, pkt, &h, raw, ifindex);
+}
+
+/* Is the frame for this interface? Sets WEIR_PKT_LINK_BROADCAST. */
+static bool frame_is_ours(const struct ip_if *iface, struct weir_pkt *pkt,
+                          const struct ether_hdr *eth) {
+    pkt->flags &= (uint8_t)~WEIR_PKT_LINK_BROADCAST;
+    if (iface->loopback)
+        return true;
+    if (ether_is_multicast(eth->dst)) {
+        pkt->flags |= WEIR_PKT_LINK_BROADCAST;
+        return true;
+    }
+    return memcmp(eth->dst, iface->mac, ETHER_MAC) == 0;
+}
+
+void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
+                    bool trusted) {
+    struct env *env = ip->env;
+    weir_event_id cause = env->cause;
+    env->cause = pkt->event;
+    iface->stats.rx_frames++;
+    iface->stats.rx_bytes += pkt->len;
+    pkt->ifindex = iface->ifindex;
+    const uint8_t *p = pkt_pull(pkt, ETHER_HDR);
+    struct ether_hdr eth;
+    if (p)
+        eth = ether_parse(p);
+    if (!iface->up || !p || !frame_is_ours(iface, pkt, &eth)) {
+        iface->stats.rx_dropped++;
+        pkt_drop(env, pkt,
+                 !iface->up ? WEIR_DEV_READY
+                 : !p       ? WEIR_PKT_TOO_SMALL
+                            : WEIR_OTHERHOST,
+                 NULL);
+    } else {
+        pkt_trim_front(pkt, ETHER_HDR);
+        /* Offsets go with the packet's first byte. */
+        if (pkt->flags & WEIR_PKT_CSUM_PARTIAL)
+            pkt->csum_start = (uint16_t)(pkt->csum_start - ETHER_HDR);
+        if (eth.type == ETHER_IP4)
+            ip4_input(ip, pkt, trusted, iface->ifindex);
+        else if (eth.type == ETHER_ARP && !iface->loopback)
+            arp_input(ip, iface, pkt);
+        else
+            pkt_drop(env, pkt, WEIR_UNHANDLED_PROTO, NULL);
+    }
+    env->cause = cause;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way down: the IP header, the MTU, and whom on the link a packet is for.
+ */
+#include <errno.h>
+
+#include "ip/state.h"
+#include "wire/ether.h"
+#include "wire/tcp.h"
+
+/* RFC 6864 4.1: a datagram that is never fragmented (DF) needs no identity;
+ * the others take one that does not tell about other destinations (RFC 7739).
+ */
+static uint16_t next_id(struct ip *ip, uint32_t src, uint32_t dst,
+                        uint8_t proto, bool df) {
+    if (df)
+        return 0;
+    uint32_t key[3] = {src, dst, proto};
+    uint64_t h = siphash(ip->id_key, key, sizeof(key));
+    return (uint16_t)((h >> 16) + ip->id_counter[h % IP_ID_COUNTERS]++);
+}
+
+static void send_one(struct ip *ip, struct weir_pkt *pkt,
+                     const struct ip_path *path) {
+    static const uint8_t nobody[6];
+    struct ip_if *iface = ip->ifs[path->iface->ifindex];
+    uint32_t to = path->next_hop;
+    if (path->type == FIB_BROADCAST) {
+        uint8_t mac[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+        if (ip4_is_multicast(to)) { /* RFC 1112 6.4 */
+            mac[0] = 0x01;
+            mac[1] = 0x00;
+            mac[2] = 0x5e;
+            mac[3] = (uint8_t)(to >> 16 & 0x7f);
+            mac[4] = (uint8_t)(to >> 8);
+            mac[5] = (uint8_t)to;
+        } else if (!iface->loopback) {
+            if_loop_back(ip, iface, pkt); /* a broadcast is for us too */
+        }
+        if_send(ip, iface, pkt, mac, ETHER_IP4);
+    } else if (iface->loopback) {
+        if_send(ip, iface, pkt, nobody, ETHER_IP4);
+    } else {
+        neigh_output(ip, iface, to, pkt);
+    }
+}
+
+/* Bytes of the largest IP packet this becomes. */
+static uint32_t largest(struct weir_pkt *pkt, unsigned hlen) {
+    if (!pkt->gso_size)
+        return pkt->len;
+    const uint8_t *p = pkt_pull(pkt, hlen + TCP_HDR_MIN);
+    unsigned tcp = p ? tcp_hdr_len(p + hlen) : 0;
+    uint32_t piece = hlen + tcp + pkt->gso_size;
+    return piece < pkt->len ? piece : pkt->len;
+}
+
+int ip_emit(struct ip *ip, struct weir_pkt *pkt, const struct ip_path *path,
+            uint32_t mtu) {
+    const uint8_t *p = pkt->head + pkt->head_off;
+    if (largest(pkt, ip4_hdr_len(p[0])) <= mtu) {
+        send_one(ip, pkt, path);
+        return 0;
+    }
+    struct ip4_hdr h;
+    ip4_parse(p, &h);
+    if (h.df || pkt->gso_size) {
+        COUNT(ip->env, Ip, FragFails);
+        const struct drop_info info = {.src = h.src,
+                                       .dst = h.dst,
+                                       .proto = h.proto,
+                                       .ttl = h.ttl,
+                                       .len = pkt->len - h.hlen};
+        pkt_drop(ip->env, pkt, WEIR_PKT_TOO_BIG, &info);
+        return env_fail(ip->env, EMSGSIZE, WEIR_PKT_TOO_BIG);
+    }
+    struct weir_pkt *list = ip_fragment(ip, pkt, mtu);
+    if (!list)
+        return env_fail(ip->env, ENOBUFS, WEIR_NOMEM);
+    COUNT(ip->env, Ip, FragOKs);
+    while (list) {
+        struct weir_pkt *next = list->next;
+        list->next = NULL;
+        COUNT(ip->env, Ip, FragCreates);
+        send_one(ip, list, path);
+        list = next;
+    }
+    return 0;
+}
+
+static int refuse(struct ip *ip, struct weir_pkt *pkt,
+                  const struct ip_flow *flow, int error,
+                  enum weir_reason reason) {
+    const struct drop_info info = {.src = weir_addr_to_v4(&flow->src),
+                                   .dst = weir_addr_to_v4(&flow->dst),
+                                   .proto = flow->proto,
+                                   .ttl = flow->ttl,
+                                   .len = pkt->len};
+    COUNT(ip->env, Ip, OutDiscards);
+    pkt_drop(ip->env, pkt, reason, &info);
+    return env_fail(ip->env, error, reason);
+}
+
+int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow) {
+    struct env *env = ip->env;
+    uint32_t src = weir_addr_to_v4(&flow->src);
+    uint32_t dst = weir_addr_to_v4(&flow->dst);
+    COUNT(env, Ip, OutRequests);
+    struct ip_path path;
+    unsigned ifindex = flow->ifindex;
+    if (!ifindex && (dst == IP4_BROADCAST || ip4_is_multicast(dst))) {
+        const struct fib_entry *e = fib_lookup(ip, &ip->local, src, 0);
+        ifindex = e ? e->ifindex : 0;
+    }
+    if (!path_lookup(ip, dst, ifindex, &path)) {
+        COUNT(env, Ip, OutNoRoutes);
+        return refuse(ip, pkt, flow, ENETUNREACH, WEIR_IP_OUTNOROUTES);
+    }
+    if (path.type == FIB_BROADCAST && !ip4_is_multicast(dst) &&
+        !flow->broadcast_ok)
+        return refuse(ip, pkt, flow, EACCES, WEIR_IP_INVALID_DEST);
+    if (ip4_is_loopback(src) && !path.iface->loopback)
+        return refuse(ip, pkt, flow, EINVAL, WEIR_IP_INVALID_SOURCE);
+    if (pkt->len > IP4_PACKET_MAX - IP4_HDR_MIN)
+        return refuse(ip, pkt, flow, EMSGSIZE, WEIR_PKT_TOO_BIG);
+    const struct ip4_hdr h = {
+        .src = src,
+        .dst = dst,
+        .len = (uint16_t)(pkt->len + IP4_HDR_MIN),
+        .id = next_id(ip, src, dst, flow->proto, flow->df),
+        .df = flow->df,
+        .tos = flow->tos,
+        .ttl = flow->ttl ? flow->ttl : (uint8_t)env->sysctl.ip_default_ttl,
+        .proto = flow->proto,
+    };
+    ip4_emit(pkt_push(pkt, IP4_HDR_MIN), &h);
+    if (pkt->flags & WEIR_PKT_CSUM_PARTIAL)
+        pkt->csum_start = (uint16_t)(pkt->csum_start + IP4_HDR_MIN);
+    return ip_emit(ip, pkt, &path, path_mtu(ip, &path, dst));
+}
