@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sections of a scenario file that make the network: hosts, what runs on
+ * them, links. Events and expectations are read by scenario_event.c. Hosts are
+ * read before everything that names one, wherever they stand in the file.
+ */
+#include "tools/scenario.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/scenario_in.h"
+
+int scenario_host(const struct scenario *s, const char *name) {
+    for (unsigned i = 0; i < s->nhosts; i++)
+        if (!strcmp(s->host[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+int scenario_program(const struct scenario *s, const char *name) {
+    for (unsigned i = 0; i < s->nprograms; i++)
+        if (!strcmp(s->program[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+unsigned scenario_host_named(struct scenario *s, struct yaml *y,
+                             struct fy_node *at, const char *name) {
+    const char *names[SC_HOSTS + 1] = {0};
+    for (unsigned i = 0; i < s->nhosts; i++)
+        names[i] = s->host[i].name;
+    int i = yaml_choice(y, at, name, "host", names);
+    return i < 0 ? 0 : (unsigned)i;
+}
+
+void scenario_pair(struct yaml *y, struct fy_node *key, struct fy_node *value,
+                   struct sc_pair *pair, unsigned *n) {
+    if (*n == SC_PAIRS) {
+        yaml_fail(y, key, "at most %d settings here", SC_PAIRS);
+        return;
+    }
+    pair[(*n)++] = (struct sc_pair){yaml_text(y, key), yaml_text(y, value), 0};
+}
+
+static bool parse_ip(const char *text, struct weir_addr *addr, unsigned *plen) {
+    unsigned b[4], n = 0;
+    char rest;
+    int got =
+        sscanf(text, "%u.%u.%u.%u/%u%c", &b[0], &b[1], &b[2], &b[3], &n, &rest);
+    for (int i = 0; i < 4; i++)
+        if (got < 4 || b[i] > 255)
+            return false;
+    if (got == 4 && !strchr(text, '/'))
+        n = 0;
+    else if (got != 5 || n < 1 || n > 32)
+        return false;
+    *addr = weir_addr_v4(WEIR_IP4(b[0], b[1], b[2], b[3]));
+    *plen = n;
+    return true;
+}
+
+/* ---- programs ---- */
+
+static void read_word(struct yaml *y, struct fy_node *value, void *to) {
+    struct sc_program *p = to;
+    unsigned n = 0;
+    while (p->argv && p->argv[n])
+        n++;
+    char **argv = realloc(p->argv, (n + 2) * sizeof(*argv));
+    if (!argv)
+        abort();
+    argv[n] = (char *)yaml_text(y, value);
+    argv[n + 1] = NULL;
+    p->argv = argv;
+}
+
+static void read_cmd(struct yaml *y, struct fy_node *value, void *to) {
+    struct sc_program *p = to;
+    if (yaml_is_scalar(value)) { /* a line for the shell */
+        static const char *const shell[] = {"/bin/sh", "-c"};
+        p->argv = calloc(4, sizeof(*p->argv));
+        if (!p->argv)
+            abort();
+        p->argv[0] = (char *)shell[0];
+        p->argv[1] = (char *)shell[1];
+        p->argv[2] = (char *)yaml_text(y, value);
+        return;
+    }
+    yaml_elements(y, value, "a command", read_word, p);
+    if (!p->argv)
+        yaml_fail(y, value, "a command has at least one word");
+}
+
+static void read_name(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->name = yaml_text(y, v);
+}
+
+static void read_stdin(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->input = yaml_text(y, v);
+}
+
+static void read_keep(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->keep_input = yaml_bool(y, v);
+}
+
+static void read_after(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->after_ns = yaml_time(y, v);
+}
+
+static void read_restart(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->restart = yaml_bool(y, v);
+}
+
+static void read_fast(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->fast = yaml_bool(y, v);
+}
+
+static void read_manual(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->manual = yaml_bool(y, v);
+}
+
+static void read_wait(struct yaml *y, struct fy_node *v, void *to) {
+    struct sc_program *p = to;
+    const char *text = yaml_text(y, v), *colon = strrchr(text, ':');
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (!colon || *end || port < 1 || port > 65535) {
+        yaml_fail(y, v, "'%s' is not HOST:PORT to wait for", text);
+        return;
+    }
+    p->wait_host = strndup(text, (size_t)(colon - text));
+    p->wait_port = (uint16_t)port;
+}
+
+int scenario_signal(struct yaml *y, struct fy_node *v, const char *text) {
+    const char *name = strncmp(text, "SIG", 3) ? text : text + 3;
+    for (int i = 1; i < 32; i++)
+        if (sigabbrev_np(i) && !strcmp(sigabbrev_np(i), name))
+            return i;
+    yaml_fail(y, v, "unknown signal '%s'", text);
+    return 0;
+}
+
+static void read_exit(struct yaml *y, struct fy_node *v, void *to) {
+    struct sc_program *p = to;
+    const char *text = yaml_text(y, v);
+    if (!strcmp(text, "running")) {
+        p->end = END_RUNNING;
+    } else if (!strcmp(text, "any")) {
+        p->end = END_ANY;
+    } else if (!strncmp(text, "SIG", 3)) {
+        p->end = END_SIGNAL;
+        p->status = scenario_signal(y, v, text);
+    } else {
+        p->end = END_EXIT;
+        p->status = (int)yaml_number(y, v, 0, 255);
+    }
+}
+
+static void read_output(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct sc_program *)to)->output = yaml_text(y, v);
+}
+
+static void read_program_expect(struct yaml *y, struct fy_node *v, void *to) {
+    static const struct yaml_key keys[] = {
+        {"exit", read_exit}, {"output", read_output}, {NULL, NULL}};
+    if (yaml_is_scalar(v))
+        read_exit(y, v, to);
+    else
+        yaml_mapping(y, v, "expect", keys, to);
+}
+
+static struct sc_program *program_add(struct scenario *s, struct yaml *y,
+                                      struct fy_node *at, unsigned host) {
+    if (s->nprograms == SC_PROGRAMS) {
+        yaml_fail(y, at, "at most %d programs", SC_PROGRAMS);
+        return NULL;
+    }
+    struct sc_program *p = &s->program[s->nprograms++];
+    *p = (struct sc_program){.host = host, .end = END_EXIT};
+    return p;
+}
+
+struct host_reader {
+    struct scenario *s;
+    unsigned host;
+};
+
+static void read_program(struct yaml *y, struct fy_node *v, void *to) {
+    static const struct yaml_key keys[] = {{"cmd", read_cmd},
+                                           {"name", read_name},
+                                           {"stdin", read_stdin},
+                                           {"keep_stdin", read_keep},
+                                           {"after", read_after},
+                                           {"wait", read_wait},
+                                           {"restart", read_restart},
+                                           {"fast", read_fast},
+                                           {"manual", read_manual},
+                                           {"expect", read_program_expect},
+                                           {NULL, NULL}};
+    struct host_reader *r = to;
+    struct sc_program *p = program_add(r->s, y, v, r->host);
+    if (!p)
+        return;
+    if (yaml_is_mapping(v))
+        yaml_mapping(y, v, "a program", keys, p);
+    else
+        read_cmd(y, v, p);
+    if (!p->argv) {
+        yaml_fail(y, v, "a program needs 'cmd'");
+        return;
+    }
+    const char *base = strrchr(p->argv[0], '/');
+    if (!p->name)
+        p->name = base ? base + 1 : p->argv[0];
+}
+
+static void first_is_word(struct yaml *y, struct fy_node *v, void *to) {
+    (void)y;
+    int *seen = to;
+    if (*seen == 0)
+        *seen = yaml_is_scalar(v) ? 1 : 2;
+}
+
+/* "run": a line, a list of words, or a list of programs. */
+static void read_run(struct yaml *y, struct fy_node *v, void *to) {
+    int kind = 1;
+    if (yaml_is_sequence(v)) {
+        kind = 0;
+        yaml_elements(y, v, "run", first_is_word, &kind);
+    }
+    if (kind == 2)
+        yaml_elements(y, v, "run", read_program, to);
+    else
+        read_program(y, v, to);
+}
+
+/* ---- hosts ---- */
+
+static void read_addr(struct yaml *y, struct fy_node *v, void *to) {
+    struct host_reader *r = to;
+    struct sc_host *h = &r->s->host[r->host];
+    if (yaml_is_sequence(v)) {
+        yaml_elements(y, v, "addr", read_addr, to);
+        return;
+    }
+    const char *text = yaml_text(y, v);
+    struct sc_address *a = &h->addr[h->naddrs];
+    if (h->naddrs == SC_ENDS)
+        yaml_fail(y, v, "at most %d addresses", SC_ENDS);
+    else if (!parse_ip(text, &a->addr, &a->plen) || !a->plen)
+        yaml_fail(y, v, "'%s' is not ADDRESS/PREFIX, as in 10.0.0.1/24", text);
+    else
+        h->naddrs++;
+}
+
+static void read_setting(struct yaml *y, struct fy_node *key,
+                         struct fy_node *value, void *to) {
+    struct host_reader *r = to;
+    struct sc_host *h = &r->s->host[r->host];
+    scenario_pair(y, key, value, h->setting, &h->nsettings);
+}
+
+static void read_settings(struct yaml *y, struct fy_node *v, void *to) {
+    yaml_pairs(y, v, "settings", read_setting, to);
+}
+
+static void read_route(struct yaml *y, struct fy_node *v, void *to) {
+    struct host_reader *r = to;
+    struct sc_host *h = &r->s->host[r->host];
+    char dst[32], gw[32], rest;
+    const char *text = yaml_text(y, v);
+    unsigned none, i = h->nroutes;
+    bool ok =
+        i < SC_PAIRS && sscanf(text, "%31s via %31s %c", dst, gw, &rest) == 2;
+    if (ok && !strcmp(dst, "default"))
+        h->route[i].dst = weir_addr_v4(0);
+    else if (ok)
+        ok = parse_ip(dst, &h->route[i].dst, &h->route[i].plen) &&
+             h->route[i].plen;
+    if (!ok || !parse_ip(gw, &h->route[i].gateway, &none) || none)
+        yaml_fail(y, v,
+                  "'%s' is not a route, as in \"default via 10.0.0.1\" or "
+                  "\"10.1.0.0/16 via 10.0.0.1\"",
+                  text);
+    else
+        h->nroutes++;
+}
+
+static void read_routes(struct yaml *y, struct fy_node *v, void *to) {
+    yaml_elements(y, v, "routes", read_route, to);
+}
+
+static void host_name(struct yaml *y, struct fy_node *key,
+                      struct fy_node *value, void *to) {
+    (void)value;
+    struct scenario *s = to;
+    const char *name = yaml_text(y, key);
+    if (s->nhosts == SC_HOSTS)
+        yaml_fail(y, key, "at most %d hosts", SC_HOSTS);
+    else if (!*name || strlen(name) > 31 || strchr(name, ':'))
+        yaml_fail(y, key, "a host's name has 1 to 31 letters and no colon");
+    else if (scenario_host(s, name) >= 0)
+        yaml_fail(y, key, "host '%s' is there twice", name);
+    else
+        s->host[s->nhosts++].name = name;
+}
+
+static void host_body(struct yaml *y, struct fy_node *key,
+                      struct fy_node *value, void *to) {
+    static const struct yaml_key keys[] = {{"addr", read_addr},
+                                           {"settings", read_settings},
+                                           {"routes", read_routes},
+                                           {"run", read_run},
+                                           {NULL, NULL}};
+    struct scenario *s = to;
+    int host = scenario_host(s, yaml_text(y, key));
+    struct host_reader r = {s, host < 0 ? 0 : (unsigned)host};
+    if (yaml_is_mapping(value))
+        yaml_mapping(y, value, "a host", keys, &r);
+    else if (!yaml_is_scalar(value) || *yaml_text(y, value))
+        read_run(y, value, &r);
+}
+
+/* ---- links ---- */
+
+struct link_reader {
+    struct scenario *s;
+    struct sc_link *link;
+};
+
+static void read_end(struct yaml *y, struct fy_node *v, void *to) {
+    struct link_reader *r = to;
+    char name[64];
+    snprintf(name, sizeof(name), "%s", yaml_text(y, v));
+    name[strcspn(name, ":")] = 0;
+    unsigned host = scenario_host_named(r->s, y, v, name);
+    if (r->link->ends == SC_ENDS)
+        yaml_fail(y, v, "at most %d hosts on a link", SC_ENDS);
+    else
+        r->link->host[r->link->ends++] = host;
+}
+
+static void link_setting(struct yaml *y, struct fy_node *key,
+                         struct fy_node *value, struct sc_link *link,
+                         unsigned end) {
+    static const char *const known[] = {"delay",   "loss",    "duplicate",
+                                        "reorder", "corrupt", "rate",
+                                        "limit",   "drop",    NULL};
+    if (yaml_choice(y, key, yaml_text(y, key), "key", known) < 0)
+        return;
+    if (link->nsettings == SC_PAIRS) {
+        yaml_fail(y, key, "at most %d settings of a link", SC_PAIRS);
+        return;
+    }
+    link->setting[link->nsettings].end = end;
+    link->setting[link->nsettings++].pair =
+        (struct sc_pair){yaml_text(y, key), yaml_text(y, value), 0};
+}
+
+struct direction_reader {
+    struct sc_link *link;
+    unsigned end;
+};
+
+static void read_direction(struct yaml *y, struct fy_node *key,
+                           struct fy_node *value, void *to) {
+    struct direction_reader *d = to;
+    link_setting(y, key, value, d->link, d->end);
+}
+
+/* "a->b": what harms frames that a sends. */
+static bool is_direction(struct link_reader *r, struct yaml *y,
+                         struct fy_node *key, struct fy_node *value) {
+    char name[64];
+    snprintf(name, sizeof(name), "%s", yaml_text(y, key));
+    char *arrow = strstr(name, "->");
+    if (!arrow)
+        return false;
+    *arrow = 0;
+    unsigned host = scenario_host_named(r->s, y, key, name);
+    for (unsigned i = 0; i < r->link->ends; i++)
+        if (r->link->host[i] == host) {
+            struct direction_reader d = {r->link, i};
+            yaml_pairs(y, value, "a direction", read_direction, &d);
+            return true;
+        }
+    yaml_fail(y, key, "'%s' is not on this link (endpoints come first)", name);
+    return true;
+}
+
+static void read_link_pair(struct yaml *y, struct fy_node *key,
+                           struct fy_node *value, void *to) {
+    struct link_reader *r = to;
+    const char *name = yaml_text(y, key);
+    static const char *const known[] = {
+        "endpoints", "mtu",     "tap",  "offload", "delay", "loss", "duplicate",
+        "reorder",   "corrupt", "rate", "limit",   "drop",  NULL};
+    if (!strcmp(name, "endpoints")) {
+        yaml_elements(y, value, "endpoints", read_end, r);
+    } else if (!strcmp(name, "mtu")) {
+        r->link->mtu = (uint32_t)yaml_number(y, value, 68, 65535);
+    } else if (!strcmp(name, "tap")) {
+        r->link->tap = yaml_text(y, value);
+    } else if (!strcmp(name, "offload")) {
+        r->link->offload = yaml_bool(y, value);
+    } else if (!is_direction(r, y, key, value) &&
+               yaml_choice(y, key, name, "key", known) >= 0) {
+        link_setting(y, key, value, r->link, SC_ENDS);
+    }
+}
+
+static void read_link(struct yaml *y, struct fy_node *v, void *to) {
+    struct scenario *s = to;
+    if (s->nlinks == SC_LINKS) {
+        yaml_fail(y, v, "at most %d links", SC_LINKS);
+        return;
+    }
+    struct link_reader r = {s, &s->link[s->nlinks++]};
+    r.link->mtu = 1500;
+    yaml_pairs(y, v, "a link", read_link_pair, &r);
+    if (r.link->ends < (r.link->tap ? 1 : 2))
+        yaml_fail(y, v, "a link needs 'endpoints: [a, b]'");
+}
+
+/* ---- the file ---- */
+
+static void top_name(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct scenario *)to)->name = yaml_text(y, v);
+}
+
+static void top_seed(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct scenario *)to)->seed = yaml_number(y, v, 0, UINT64_MAX);
+}
+
+static void top_timeout(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct scenario *)to)->timeout_ns = yaml_time(y, v);
+}
+
+static void top_linger(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct scenario *)to)->linger_ns = yaml_time(y, v);
+}
+
+static void top_later(struct yaml *y, struct fy_node *v, void *to) {
+    (void)y, (void)v, (void)to; /* read in its own turn */
+}
+
+static void top_hosts(struct yaml *y, struct fy_node *v, void *to) {
+    yaml_pairs(y, v, "hosts", host_name, to);
+}
+
+static void top_bodies(struct yaml *y, struct fy_node *v, void *to) {
+    yaml_pairs(y, v, "hosts", host_body, to);
+}
+
+static void top_links(struct yaml *y, struct fy_node *v, void *to) {
+    yaml_elements(y, v, "links", read_link, to);
+}
+
+static void top_events(struct yaml *y, struct fy_node *v, void *to) {
+    yaml_elements(y, v, "events", scenario_read_event, to);
+}
+
+static void top_expects(struct yaml *y, struct fy_node *v, void *to) {
+    yaml_elements(y, v, "expect", scenario_read_expect, to);
+}
+
+/* Three turns, because names come before what uses them. */
+static const struct yaml_key turn[3][9] = {{{"name", top_name},
+                                            {"seed", top_seed},
+                                            {"timeout", top_timeout},
+                                            {"linger", top_linger},
+                                            {"hosts", top_hosts},
+                                            {"links", top_later},
+                                            {"events", top_later},
+                                            {"expect", top_later}},
+                                           {{"name", top_later},
+                                            {"seed", top_later},
+                                            {"timeout", top_later},
+                                            {"linger", top_later},
+                                            {"hosts", top_bodies},
+                                            {"links", top_links},
+                                            {"events", top_later},
+                                            {"expect", top_later}},
+                                           {{"name", top_later},
+                                            {"seed", top_later},
+                                            {"timeout", top_later},
+                                            {"linger", top_later},
+                                            {"hosts", top_later},
+                                            {"links", top_later},
+                                            {"events", top_events},
+                                            {"expect", top_expects}}};
+
+static void default_name(struct scenario *s) {
+    const char *base = strrchr(s->file, '/');
+    char *name = strdup(base ? base + 1 : s->file);
+    if (name)
+        name[strcspn(name, ".")] = 0;
+    s->name = name && *name ? name : "network";
+}
+
+struct scenario *scenario_read(const char *file, char error[512]) {
+    struct scenario *s = calloc(1, sizeof(*s));
+    struct yaml *y = calloc(1, sizeof(*y));
+    if (!s || !y)
+        abort();
+    *s = (struct scenario){
+        .file = file, .seed = 1, .timeout_ns = 60000000000u, .yaml = y};
+    if (yaml_open(y, file))
+        for (int i = 0; i < 3; i++)
+            yaml_mapping(y, yaml_root(y), "a scenario", turn[i], s);
+    if (!y->error[0] && !s->nhosts)
+        yaml_fail(y, yaml_root(y), "a scenario needs 'hosts'");
+    if (!s->name)
+        default_name(s);
+    if (!y->error[0])
+        return s;
+    memcpy(error, y->error, sizeof(y->error));
+    scenario_free(s);
+    return NULL;
+}
+
+void scenario_free(struct scenario *s) {
+    for (unsigned i = 0; i < s->nprograms; i++)
+        free(s->program[i].argv);
+    yaml_close(s->yaml);
+    free(s->yaml);
+    free(s);
+}
