@@ -8,6 +8,7 @@
 #include "base/endpoint.h"
 
 void endpoint_touch(struct env *env, struct endpoint *ep) {
+    ep->cause = env->cause;
     if (ep->flags & EP_READY_QUEUED)
         return;
     ep->flags |= EP_READY_QUEUED;

@@ -63,10 +63,11 @@ static void split(struct hash *h) {
     *go = NULL;
     while (*stay) {
         struct hash_node *node = *stay;
-        if (node->hash & (h->mask + 1)) {
+        if (node->hash & (h->mask + 1)) { /* in the order they were in */
             *stay = node->next;
-            node->next = *go;
+            node->next = NULL;
             *go = node;
+            go = &node->next;
         } else {
             stay = &node->next;
         }

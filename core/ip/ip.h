@@ -30,9 +30,11 @@ struct ip_rx_error {
     const uint8_t *head; /* first bytes of its transport header */
     unsigned head_len;   /* at least 8 from the wire */
     int error;           /* positive errno, as Linux maps it */
-    bool hard;           /* Linux: fatal to a connecting socket */
+    bool hard;           /* icmp_err_convert's `fatal`: ends or disturbs what is
+                          * connected; a connecting TCP fails of either kind */
     enum weir_reason reason;
-    uint32_t mtu;        /* ICMP_FRAG_NEEDED: next-hop MTU, else 0 */
+    uint32_t mtu;        /* ICMP_FRAG_NEEDED: next-hop MTU, else 0. Whoever
+                          * believes the message calls ip_pmtu_update */
     uint8_t icmp_type, icmp_code;
 };
 
