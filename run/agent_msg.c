@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Data calls that bear an address or a message header, taken to one form
+ * (struct message) and handed to agent_data.c. Streams without an address are
+ * the kernel's own business unless we are to see every call: the carrier does
+ * just what TCP would.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "run/agent_in.h"
+
+#define MMSG_STRIDE 64 /* struct mmsghdr on 64-bit machines */
+#define MMSG_LEN 56    /* its msg_len */
+#define MMSG_MAX 1024  /* UIO_MAXIOV: the kernel takes no more at once */
+
+_Static_assert(sizeof(struct msghdr) == 56, "layout of struct msghdr");
+
+static bool is_send(const struct call *c) {
+    return c->nr == SYS_sendto || c->nr == SYS_sendmsg || c->nr == SYS_sendmmsg;
+}
+
+/* Read the header at `addr`: 0 or -errno. */
+static int message_parse(struct call *c, struct message *m, uint64_t addr) {
+    struct msghdr h;
+    if (call_read(c, addr, &h, sizeof(h)) != sizeof(h))
+        return -EFAULT;
+    if (h.msg_iovlen > MESSAGE_IOV)
+        return -EMSGSIZE;
+    size_t bytes = h.msg_iovlen * sizeof(struct iovec);
+    if (bytes &&
+        call_read(c, (uintptr_t)h.msg_iov, m->iov, bytes) != (ssize_t)bytes)
+        return -EFAULT;
+    m->header = addr;
+    m->name = (uintptr_t)h.msg_name;
+    m->name_len = h.msg_name ? h.msg_namelen : 0;
+    m->name_len_at = addr + offsetof(struct msghdr, msg_namelen);
+    m->control = (uintptr_t)h.msg_control;
+    m->control_len = h.msg_control ? h.msg_controllen : 0;
+    m->niov = (unsigned)h.msg_iovlen;
+    m->total = 0;
+    for (unsigned i = 0; i < m->niov; i++) {
+        m->total += m->iov[i].iov_len;
+        if (m->total > 0x7ffff000)
+            return -EINVAL;
+    }
+    return (int)m->name_len < 0 ? -EINVAL : 0;
+}
+
+static void message_flat(struct call *c, struct message *m) {
+    m->iov[0] = (struct iovec){(void *)(uintptr_t)c->args[1], c->args[2]};
+    m->niov = 1;
+    m->total = c->args[2] < 0x7ffff000 ? c->args[2] : 0x7ffff000;
+    m->iov[0].iov_len = m->total;
+    m->name = c->args[4];
+    m->name_len_at = is_send(c) ? 0 : c->args[5];
+    m->name_len = is_send(c) ? (uint32_t)c->args[5] : sizeof(struct sockaddr);
+}
+
+/* Begin with message number c->step. */
+static void message_begin(struct call *c) {
+    struct message *m = c->message;
+    int err = 0;
+    if (c->nr == SYS_sendto || c->nr == SYS_recvfrom)
+        message_flat(c, m);
+    else
+        err = message_parse(c, m, c->args[1] + (uint64_t)c->step * MMSG_STRIDE);
+    c->done = 0;
+    if (err)
+        message_done(c, err);
+    else if (m->many && c->step == 0 && c->args[2] == 0)
+        call_return(c, 0);
+    else if (is_send(c))
+        data_send(c);
+    else
+        data_receive(c);
+}
+
+/* One message is done (or none was): the next one, or the answer. */
+void message_done(struct call *c, int64_t result) {
+    struct message *m = c->message;
+    uint32_t len = (uint32_t)result;
+    c->held = NOT_HELD;
+    if (!m->many) {
+        call_return(c, result);
+        return;
+    }
+    if (result >= 0 &&
+        call_write(c, m->header + MMSG_LEN, &len, sizeof(len)) == 0) {
+        c->step++;
+        uint64_t want = c->args[2] < MMSG_MAX ? c->args[2] : MMSG_MAX;
+        if (c->step < want &&
+            (c->flags & MSG_WAITFORONE || is_send(c) || !m->timed)) {
+            if (c->flags & MSG_WAITFORONE)
+                c->flags |= MSG_DONTWAIT;
+            message_begin(c);
+            return;
+        }
+        call_return(c, c->step);
+        return;
+    }
+    call_return(c, c->step ? (int64_t)c->step : result);
+}
+
+static void type_known(struct call *c, const struct proto *m,
+                       const void *data) {
+    (void)data;
+    if (m->result == PROTO_FOREIGN) {
+        call_continue(c);
+        return;
+    }
+    if (m->result < 0) {
+        call_return(c, m->result);
+        return;
+    }
+    c->type = m->result;
+    message_begin(c);
+}
+
+/* The kernel can do it: a stream, and no address to fake. */
+static bool is_native(struct call *c) {
+    int type = 0;
+    socklen_t len = sizeof(type);
+    getsockopt(c->dup, SOL_SOCKET, SO_TYPE, &type, &len);
+    if (type != SOCK_STREAM || c->ag->config.traced || c->message->many ||
+        c->nr == SYS_sendto || c->nr == SYS_recvfrom)
+        return false;
+    struct msghdr h;
+    return call_read(c, c->args[1], &h, sizeof(h)) != sizeof(h) ||
+           !h.msg_name || h.msg_namelen == 0;
+}
+
+static void message_call(struct call *c, int flags, bool many) {
+    int err = call_borrow(c);
+    if (err) {
+        if (err == -ENOTSOCK)
+            call_continue(c);
+        else
+            call_return(c, err);
+        return;
+    }
+    int domain = AF_UNIX;
+    socklen_t len = sizeof(domain);
+    getsockopt(c->dup, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    c->message = calloc(1, sizeof(*c->message));
+    if (domain != AF_UNIX || !c->message) {
+        call_continue(c);
+        return;
+    }
+    c->message->many = many;
+    c->flags = flags;
+    if (is_native(c)) {
+        call_continue(c);
+        return;
+    }
+    c->message->timed = c->nr == SYS_recvmmsg && c->args[4] != 0;
+    struct proto m = {.op = PROTO_INFO, .a = {PROTO_INFO_TYPE}};
+    call_ask(c, &m, NULL, type_known);
+}
+
+void agent_sendto(struct call *c) {
+    message_call(c, (int)c->args[3], false);
+}
+
+void agent_recvfrom(struct call *c) {
+    message_call(c, (int)c->args[3], false);
+}
+
+void agent_sendmsg(struct call *c) {
+    message_call(c, (int)c->args[2], false);
+}
+
+void agent_recvmsg(struct call *c) {
+    message_call(c, (int)c->args[2], false);
+}
+
+void agent_sendmmsg(struct call *c) {
+    message_call(c, (int)c->args[3], true);
+}
+
+void agent_recvmmsg(struct call *c) {
+    message_call(c, (int)c->args[3], true);
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control calls that shape a carrier: socket, bind, listen, connect,
+ * accept, shutdown.
+ *
+ * The program's descriptor is an AF_UNIX socket from the start; connect and
+ * listen act on a borrowed duplicate, so that the open file description, and
+ * with it every epoll registration and inherited copy, stays the same. Poll
+ * masks agree with TCP's in each state:
+ *
+ *   fresh, bound   unconnected AF_UNIX: OUT|HUP, as TCP
+ *   SYN_SENT       connected, its smallest send buffer full of filler: nothing
+ *   connected      filler drained: OUT
+ *   LISTEN         listening; the stack connects once for each connection
+ *
+ * A blocking connect is held and the carrier transformed on success only, so
+ * that after a refusal the same descriptor can be connected again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "run/agent_in.h"
+#include "run/view.h"
+
+#define BACKLOG                                                                \
+    65535 /* the kernel caps it; the core's limit is what counts               \
+           */
+
+void carrier_path(struct agent *ag, char out[108], char kind) {
+    snprintf(out, 108, "%s/%c%d.%u", ag->config.dir, kind, (int)getpid(),
+             ++ag->serial);
+}
+
+static int unix_address(struct sockaddr_un *sun, const char *path) {
+    memset(sun, 0, sizeof(*sun));
+    sun->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof(sun->sun_path))
+        return -ENAMETOOLONG;
+    memcpy(sun->sun_path, path, strlen(path) + 1);
+    return 0;
+}
+
+/* ---- socket ---- */
+
+static void socket_made(struct call *c, const struct proto *m,
+                        const void *data) {
+    (void)data;
+    if (m->result < 0) {
+        call_return(c, m->result);
+        return;
+    }
+    uint64_t inode = inode_of(c->fd);
+    struct agent *ag = c->ag;
+    if (!call_inject(c, c->fd, c->flags & SOCK_CLOEXEC)) {
+        struct proto gone = {.op = PROTO_RELEASE, .inode = inode, .a = {1}};
+        agent_note(ag, &gone, NULL, -1);
+    }
+}
+
+void agent_socket(struct call *c) {
+    int domain = (int)c->args[0], type = (int)c->args[1] & 0xf,
+        protocol = (int)c->args[2];
+    c->flags = (int)c->args[1] & ~0xf;
+    if (c->flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) {
+        call_return(c, -EINVAL);
+        return;
+    }
+    if (domain == AF_NETLINK) {
+        view_netlink(c);
+        return;
+    }
+    if (domain == AF_ALG) { /* ciphers, no network */
+        call_continue(c);
+        return;
+    }
+    if (domain != AF_INET) {
+        call_return(c, domain == AF_PACKET ? -EPERM : -EAFNOSUPPORT);
+        return;
+    }
+    c->type = type;
+    char path[108] = "";
+    struct sockaddr_un sun;
+    int carrier = type == SOCK_DGRAM ? SOCK_DGRAM : SOCK_STREAM;
+    c->fd =
+        socket(AF_UNIX, carrier | SOCK_CLOEXEC | (c->flags & SOCK_NONBLOCK), 0);
+    if (c->fd < 0) {
+        call_return(c, -errno);
+        return;
+    }
+    if (carrier == SOCK_DGRAM) {
+        carrier_path(c->ag, path, 'u');
+        unix_address(&sun, path);
+        if (bind(c->fd, (struct sockaddr *)&sun, sizeof(sun))) {
+            call_return(c, -ENOBUFS);
+            return;
+        }
+    }
+    c->inode = inode_of(c->fd);
+    struct proto m = {.op = PROTO_SOCKET,
+                      .a = {(uint32_t)type, (uint32_t)protocol},
+                      .rec = {(uint32_t)type, (uint32_t)protocol},
+                      .len = (uint32_t)strlen(path)};
+    call_ask(c, &m, path, socket_made);
+}
+
+/* ---- bind ---- */
+
+static void simple_done(struct call *c, const struct proto *m,
+                        const void *data) {
+    (void)data;
+    if (m->result == PROTO_FOREIGN)
+        call_continue(c);
+    else
+        call_return(c, m->result);
+}
+
+/* The descriptor, or the answer where there is none to work with. */
+static bool borrowed(struct call *c) {
+    int err = call_borrow(c);
+    if (err == -ENOTSOCK)
+        call_continue(c); /* the kernel says it */
+    else if (err)
+        call_return(c, err);
+    return err == 0;
+}
+
+static void set_record(struct proto *m, const struct weir_endpoint *ep) {
+    m->rec[0] = weir_addr_to_v4(&ep->addr);
+    m->rec[1] = ep->port;
+}
+
+/* The kernel may restart a call it has already taken our answer for. */
+static bool done_before(struct call *c) {
+    const struct answer *a = &c->task->last_ok;
+    return a->nr == c->nr && !memcmp(a->args, c->args, sizeof(a->args));
+}
+
+static bool foreign_family(struct call *c) {
+    int domain = AF_UNIX;
+    socklen_t len = sizeof(domain);
+    getsockopt(c->dup, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    if (domain == AF_UNIX)
+        return false;
+    if (domain == AF_INET || domain == AF_INET6 || domain == AF_PACKET)
+        agent_say(c->ag, ALARM_KERNEL_SOCKET, c->task->pid,
+                  "uses a socket of the kernel that it was given: weir does "
+                  "not see it");
+    call_continue(c);
+    return true;
+}
+
+void agent_bind(struct call *c) {
+    struct proto m = {.op = PROTO_BIND};
+    if (!borrowed(c) || foreign_family(c))
+        return;
+    bool unspec = false;
+    int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);
+    if (err == -EAFNOSUPPORT)
+        m.a[0] = 1; /* perhaps not ours: let the stack say */
+    else if (err) {
+        call_return(c, err);
+        return;
+    }
+    set_record(&m, &m.ep);
+    call_ask(c, &m, NULL, simple_done);
+}
+
+/* ---- listen ---- */
+
+static void listen_done(struct call *c, const struct proto *m,
+                        const void *data) {
+    (void)data;
+    if (m->result != 0) {
+        simple_done(c, m, NULL);
+        return;
+    }
+    char path[108];
+    struct sockaddr_un sun;
+    carrier_path(c->ag, path, 'l');
+    unix_address(&sun, path);
+    if (bind(c->dup, (struct sockaddr *)&sun, sizeof(sun)))
+        path[0] = '\0'; /* listens already: it has its name */
+    if (listen(c->dup, BACKLOG)) {
+        call_return(c, -errno);
+        return;
+    }
+    hint_set(c->ag, c->inode, c->task->tid, (int)c->args[0]);
+    struct proto now = {.op = PROTO_LISTEN,
+                        .inode = c->inode,
+                        .a = {0, 1},
+                        .len = (uint32_t)strlen(path)};
+    agent_note(c->ag, &now, path, -1);
+    call_return(c, 0);
+}
+
+void agent_listen(struct call *c) {
+    if (!borrowed(c) || foreign_family(c))
+        return;
+    struct proto m = {.op = PROTO_LISTEN,
+                      .a = {(uint32_t)c->args[1]},
+                      .rec = {(uint32_t)c->args[1]}};
+    call_ask(c, &m, NULL, listen_done);
+}
+
+/* ---- connect ---- */
+
+/* Fill the smallest send buffer, so that nothing is writable until the stack
+ * has drained it. Returns the bytes; *sndbuf is what to restore. */
+static unsigned fill(int fd, int *sndbuf) {
+    static const char filler[2048];
+    socklen_t len = sizeof(*sndbuf);
+    int least = 1;
+    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, sndbuf, &len);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+    unsigned total = 0;
+    ssize_t n;
+    while ((n = send(fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL)) >
+           0)
+        total += (unsigned)n;
+    return total;
+}
+
+/* Connect a carrier to an end of the stack's. */
+static int attach(struct call *c, int fd, bool pending) {
+    struct agent *ag = c->ag;
+    if (connect(fd, (struct sockaddr *)&ag->meet, sizeof(ag->meet)))
+        return -errno;
+    int end = accept4(ag->rendezvous, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (end < 0)
+        return -errno;
+    struct proto m = {.op = PROTO_ATTACH, .inode = c->inode};
+    hint_set(ag, c->inode, c->task->tid, (int)c->args[0]);
+    struct hint *h = hint_get(ag, c->inode);
+    if (pending && h)
+        m.a[0] = fill(fd, &h->sndbuf);
+    agent_note(ag, &m, NULL, end);
+    close(end);
+    return 0;
+}
+
+static void connect_done(struct call *c, const struct proto *m,
+                         const void *data);
+
+/* Time-out or signal: the attempt goes on as a non-blocking one. */
+static void connect_expired(struct call *c) {
+    int err = call_borrow(c);
+    if (!err)
+        err = attach(c, c->dup, true);
+    call_return(c, call_valid(c) ? -EINPROGRESS : -EINTR);
+}
+
+/* The attempt has ended, c->flags says how. */
+static void connect_woken(struct call *c) {
+    uint64_t inode = c->inode;
+    int err = c->flags;
+    if (err == 0) {
+        err = call_borrow(c);
+        if (!err && c->inode != inode)
+            err = -EBADF;
+        c->inode = inode;
+        if (!err)
+            err = attach(c, c->dup, false);
+    }
+    c->held = NOT_HELD;
+    call_return(c, err);
+}
+
+uint64_t socket_timeout(int fd, int option) {
+    struct timeval tv = {0, 0};
+    socklen_t len = sizeof(tv);
+    getsockopt(fd, SOL_SOCKET, option, &tv, &len);
+    if (tv.tv_sec == 0 && tv.tv_usec == 0)
+        return UINT64_MAX;
+    return (uint64_t)tv.tv_sec * 1000000000u + (uint64_t)tv.tv_usec * 1000u;
+}
+
+static void connect_done(struct call *c, const struct proto *m,
+                         const void *data) {
+    bool blocking = !(fcntl(c->dup, F_GETFL) & O_NONBLOCK);
+    if (m->result == 0 && m->len > 0) { /* UDP: the stack's end has a name */
+        struct sockaddr_un sun;
+        char path[108] = "";
+        memcpy(path, data, m->len < 107 ? m->len : 107);
+        unix_address(&sun, path);
+        connect(c->dup, (struct sockaddr *)&sun, sizeof(sun));
+    } else if (m->result == 0 && m->a[0] == 1) {
+        attach(c, c->dup, false); /* connected while nobody waited */
+    } else if (m->result == 0 && m->a[0] == 2) { /* dissolve */
+        struct sockaddr none = {.sa_family = AF_UNSPEC};
+        connect(c->dup, &none, sizeof(none));
+    } else if (m->result == -EINPROGRESS || m->result == -EALREADY) {
+        if (blocking) {
+            call_hold(c, HELD_CONNECT, socket_timeout(c->dup, SO_SNDTIMEO),
+                      connect_woken, connect_expired);
+            return;
+        }
+        if (m->a[0] == 1) /* has no end yet */
+            attach(c, c->dup, true);
+    }
+    simple_done(c, m, NULL);
+}
+
+void agent_connect_call(struct call *c) {
+    struct proto m = {.op = PROTO_CONNECT};
+    if (!borrowed(c) || foreign_family(c))
+        return;
+    bool unspec = false;
+    int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);
+    if (err == -EAFNOSUPPORT)
+        m.a[1] = 1;
+    else if (err) {
+        call_return(c, err);
+        return;
+    }
+    m.a[0] = unspec;
+    m.a[2] = done_before(c);
+    set_record(&m, &m.ep);
+    call_ask(c, &m, NULL, connect_done);
+}
+
+/* The stack says how an attempt ended. */
+void agent_connected(struct agent *ag, const struct proto *m) {
+    struct hint *h = hint_get(ag, m->inode);
+    if (h && h->sndbuf && m->result == 0) {
+        int fd = agent_find(ag, m->inode), half = h->sndbuf / 2;
+        if (fd >= 0) {
+            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+            close(fd);
+        }
+        h->sndbuf = 0;
+    }
+    agent_wake(ag, m->inode, HELD_CONNECT, m->result);
+}
+
+/* ---- accept ---- */
+
+static void accept_try(struct call *c);
+
+static void accept_expired(struct call *c) {
+    c->held = NOT_HELD;
+    call_return(c, -EAGAIN);
+}
+
+static void accepted(struct call *c, const struct proto *m, const void *data) {
+    (void)data;
+    if (m->result == -EAGAIN) { /* it stood for one that is gone */
+        close(c->fd);
+        c->fd = -1;
+        accept_try(c);
+        return;
+    }
+    if (m->result < 0) {
+        call_return(c, m->result);
+        return;
+    }
+    struct agent *ag = c->ag;
+    uint64_t inode = inode_of(c->fd);
+    if (m->flags & PROTO_RESET_NOW) {
+        struct proto pushed = {.op = PROTO_PUSHED, .inode = inode};
+        send(c->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        agent_note(ag, &pushed, NULL, -1);
+    }
+    int err =
+        c->args[1] ? call_put_address(c, c->args[1], c->args[2], &m->ep) : 0;
+    bool here = err == 0 && call_inject(c, c->fd, c->flags & SOCK_CLOEXEC);
+    if (here)
+        return;
+    struct proto back = {.op = PROTO_UNACCEPT, .inode = inode};
+    agent_note(ag, &back, NULL, -1);
+    if (err)
+        call_return(c, err);
+}
+
+static void accept_try(struct call *c) {
+    struct pollfd p = {.events = POLLIN};
+    if (c->dup < 0) {
+        uint64_t inode = c->inode;
+        int err = call_borrow(c);
+        if (err || c->inode != inode) {
+            c->inode = inode;
+            c->held = NOT_HELD;
+            call_return(c, err ? err : -EBADF);
+            return;
+        }
+    }
+    p.fd = c->dup;
+    int fd = -1;
+    if (poll(&p, 1, 0) > 0)
+        fd = accept4(c->dup, NULL, NULL,
+                     SOCK_CLOEXEC | (c->flags & SOCK_NONBLOCK));
+    if (fd < 0 && p.revents & POLLHUP) { /* shut down */
+        c->held = NOT_HELD;
+        call_return(c, -EINVAL);
+        return;
+    }
+    if (fd < 0 && fcntl(c->dup, F_GETFL) & O_NONBLOCK) {
+        c->held = NOT_HELD;
+        call_return(c, -EAGAIN);
+        return;
+    }
+    if (fd < 0) {
+        call_hold(c, HELD_ACCEPT, socket_timeout(c->dup, SO_RCVTIMEO),
+                  accept_try, accept_expired);
+        return;
+    }
+    c->held = NOT_HELD;
+    c->fd = fd;
+    uint64_t inode = inode_of(fd);
+    struct proto m = {.op = PROTO_ACCEPT,
+                      .a = {(uint32_t)inode, (uint32_t)(inode >> 32)}};
+    call_ask(c, &m, NULL, accepted);
+}
+
+static void accept_known(struct call *c, const struct proto *m,
+                         const void *data) {
+    (void)data;
+    int listening = 0;
+    socklen_t len = sizeof(listening);
+    if (m->result == PROTO_FOREIGN) {
+        call_continue(c);
+        return;
+    }
+    c->type = m->result;
+    getsockopt(c->dup, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len);
+    if (m->result != SOCK_STREAM)
+        call_return(c, -EOPNOTSUPP);
+    else if (!listening)
+        call_return(c, -EINVAL);
+    else
+        accept_try(c);
+}
+
+void agent_accept(struct call *c) {
+    c->flags = c->what == WEIR_CALL_accept4 ? (int)c->args[3] : 0;
+    if (!borrowed(c) || foreign_family(c))
+        return;
+    if (c->flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) {
+        call_return(c, -EINVAL);
+        return;
+    }
+    struct proto m = {.op = PROTO_INFO, .a = {PROTO_INFO_TYPE}};
+    call_ask(c, &m, NULL, accept_known);
+}
+
+/* ---- shutdown, reset ---- */
+
+static void shutdown_done(struct call *c, const struct proto *m,
+                          const void *data) {
+    (void)data;
+    /* Natively too: bytes still in the carrier go first, then end of file. */
+    if (m->result == 0)
+        shutdown(c->dup, (int)c->args[1]);
+    uint64_t inode = c->inode;
+    struct agent *ag = c->ag;
+    simple_done(c, m, NULL);
+    agent_wake(ag, inode, HELD_ACCEPT, 0);
+}
+
+void agent_shutdown(struct call *c) {
+    if (!borrowed(c) || foreign_family(c))
+        return;
+    struct proto m = {.op = PROTO_SHUTDOWN,
+                      .a = {(uint32_t)c->args[1]},
+                      .rec = {(uint32_t)c->args[1]}};
+    call_ask(c, &m, NULL, shutdown_done);
+}
+
+/* An unread byte in the stack's end makes its close a reset, which the program
+ * sees just as TCP shows it: IN|OUT|ERR|HUP|RDHUP, ECONNRESET once. */
+void agent_reset(struct agent *ag, const struct proto *m) {
+    int fd = agent_find(ag, m->inode);
+    if (fd >= 0) {
+        send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        close(fd);
+    }
+    struct proto pushed = {.op = PROTO_PUSHED, .inode = m->inode};
+    agent_note(ag, &pushed, NULL, -1);
+}

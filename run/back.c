@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The back of a run: agent and stack in one process, in a process group of its
+ * own, so that no key on the terminal reaches it. It is the parent of CMD and
+ * inherits every orphan under it, so it stays the ancestor of all programs.
+ *
+ * The run ends with CMD: whoever else is left is named and ended, what lies in
+ * send queues may drain for a while, and what is lost then is said.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/net.h"
+#include "run/agent.h"
+#include "run/run_in.h"
+#include "run/serve.h"
+#include "trace/record.h"
+
+#define GRACE_NS 1000000000u /* between SIGTERM and SIGKILL */
+#define FDS_MAX 4096
+
+enum phase { RUNNING, WAITING, ENDING, DRAINING, OVER };
+
+struct back {
+    const struct run_options *opt;
+    struct loop *loop;
+    struct net *net;
+    struct record record;
+    struct serve *serve;
+    struct agent *agent;
+    struct loop_source front;
+    struct loop_passer passer;
+    pid_t cmd;
+    enum phase phase;
+    struct run_message end;
+    uint64_t due_ns; /* of this phase */
+    bool timed_out, killed;
+    int inherited[FDS_MAX];
+    unsigned ninherited;
+    char dir[80];
+};
+
+static _Noreturn void fail(struct back *b, int status, const char *what,
+                           int err) {
+    if (what)
+        fprintf(stderr, "weir: %s%s%s\n", what, err ? ": " : "",
+                err ? strerror(-err) : "");
+    struct run_message m = {RUN_ENDED, -1, status};
+    send(b->front.fd, &m, sizeof(m), MSG_NOSIGNAL);
+    if (b->dir[0])
+        rmdir(b->dir);
+    _exit(status);
+}
+
+/* ---- what was inherited ---- */
+
+static bool is_kernel_socket(int fd) {
+    int domain = 0;
+    socklen_t len = sizeof(domain);
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+        return false;
+    return domain == AF_INET || domain == AF_INET6 || domain == AF_PACKET;
+}
+
+static void inherited_list(struct back *b) {
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *e;
+    while (dir && (e = readdir(dir))) {
+        int fd = atoi(e->d_name);
+        bool dot = e->d_name[0] == '.';
+        if (!dot && fd != dirfd(dir) && fd != b->front.fd &&
+            b->ninherited < FDS_MAX)
+            b->inherited[b->ninherited++] = fd;
+    }
+    if (dir)
+        closedir(dir);
+    for (unsigned i = 0; i < b->ninherited; i++)
+        if (is_kernel_socket(b->inherited[i]) && !b->opt->allow_inherited) {
+            fprintf(stderr,
+                    "weir: descriptor %d is a socket of the kernel: what the "
+                    "program does with it, weir would not see "
+                    "(--allow-inherited lets it pass)\n",
+                    b->inherited[i]);
+            fail(b, RUN_FAILED, NULL, 0);
+        }
+}
+
+/* Nobody shall wait for us at the other end of CMD's pipes. */
+static void inherited_close(struct back *b) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (unsigned i = 0; i < b->ninherited; i++) {
+        int fd = b->inherited[i];
+        if (fd == STDERR_FILENO)
+            continue;
+        if (fd <= 2 && null >= 0)
+            dup2(null, fd);
+        else
+            close(fd);
+    }
+    if (null > 2)
+        close(null);
+}
+
+/* ---- the private directory ---- */
+
+static void make_dir(struct back *b) {
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    char parent[64];
+    if (base && base[0] == '/' && strlen(base) < 40)
+        snprintf(parent, sizeof(parent), "%s/weir", base);
+    else
+        snprintf(parent, sizeof(parent), "/tmp/weir-%u", (unsigned)geteuid());
+    struct stat st;
+    if ((mkdir(parent, 0700) && errno != EEXIST) || lstat(parent, &st) ||
+        !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+        int err = -errno;
+        fprintf(stderr, "weir: %s cannot be used\n", parent);
+        fail(b, RUN_FAILED, NULL, err);
+    }
+    snprintf(b->dir, sizeof(b->dir), "%s/%d", parent, (int)getpid());
+    if (mkdir(b->dir, 0700) && errno != EEXIST)
+        fail(b, RUN_FAILED, b->dir, -errno);
+}
+
+static void remove_dir(const char *path) {
+    DIR *dir = opendir(path);
+    struct dirent *e;
+    while (dir && (e = readdir(dir)))
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(dir), e->d_name, 0);
+    if (dir)
+        closedir(dir);
+    rmdir(path);
+}
+
+/* ---- the end ---- */
+
+static void finish(struct back *b) {
+    uint64_t bytes = 0;
+    unsigned n = serve_draining(b->serve, &bytes);
+    if (n > 0)
+        fprintf(stderr,
+                "weir: %llu bytes of %u connection%s were not delivered\n",
+                (unsigned long long)bytes, n, n == 1 ? "" : "s");
+    loop_stop(b->loop, 0);
+    b->phase = OVER;
+    b->due_ns = UINT64_MAX;
+}
+
+static void tear_down(struct back *b) {
+    agent_destroy(b->agent);
+    serve_destroy(b->serve);
+    net_destroy(b->net);
+    record_close(&b->record);
+    remove_dir(b->dir);
+}
+
+static void name_program(pid_t pid) {
+    char path[48], comm[32] = "?";
+    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, comm, sizeof(comm) - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n > 0)
+        comm[n - (comm[n - 1] == '\n')] = '\0';
+    fprintf(stderr, "weir: still running after the command, ended: %s (%d)\n",
+            comm, (int)pid);
+}
+
+static bool end_others(struct back *b, int sig, bool say) {
+    pid_t pids[256];
+    unsigned n = agent_programs(b->agent, pids, 256);
+    for (unsigned i = 0; i < n; i++) {
+        if (say)
+            name_program(pids[i]);
+        kill(pids[i], sig);
+        kill(pids[i], SIGCONT);
+    }
+    return n > 0;
+}
+
+static void next_phase(struct back *b, uint64_t now) {
+    uint64_t bytes;
+    switch (b->phase) {
+    case RUNNING:
+        if (b->due_ns == UINT64_MAX)
+            return;
+        b->timed_out = true;
+        kill(b->cmd, b->killed ? SIGKILL : SIGTERM);
+        b->killed = true;
+        b->due_ns = now + GRACE_NS;
+        return;
+    case WAITING:
+        b->due_ns = now + 50000000u;
+        if (agent_programs(b->agent, (pid_t[1]){0}, 1) > 0)
+            return;
+        b->phase = ENDING;
+        b->killed = true;
+        /* fallthrough */
+    case ENDING:
+        if (end_others(b, b->killed ? SIGKILL : SIGTERM, !b->killed)) {
+            b->due_ns = now + (b->killed ? 10000000u : GRACE_NS);
+            b->killed = true;
+            return;
+        }
+        serve_sweep(b->serve);
+        b->phase = DRAINING;
+        b->due_ns = now + b->opt->drain_ns;
+        return;
+    case DRAINING:
+        if (now >= b->due_ns || serve_draining(b->serve, &bytes) == 0)
+            finish(b);
+        return;
+    case OVER:
+        return;
+    }
+}
+
+static void cmd_exited(void *ctx, pid_t pid, int status) {
+    struct back *b = ctx;
+    uint64_t now = loop_now(b->loop);
+    if (b->phase == RUNNING && pid == b->cmd) {
+        b->end = (struct run_message){RUN_ENDED, status, 0};
+        if (b->timed_out)
+            b->end = (struct run_message){RUN_ENDED, -1, RUN_TIMED_OUT};
+        b->phase = b->opt->wait ? WAITING : ENDING;
+        b->killed = false;
+        b->due_ns = now;
+    } else if (b->phase == WAITING || b->phase == ENDING) {
+        b->due_ns =
+            b->phase == WAITING || !agent_programs(b->agent, (pid_t[1]){0}, 1)
+                ? now
+                : b->due_ns;
+    }
+}
+
+static void cmd_stopped(void *ctx, pid_t pid, int sig) {
+    struct back *b = ctx;
+    struct run_message m = {RUN_STOPPED, sig, 0};
+    if (pid == b->cmd)
+        send(b->front.fd, &m, sizeof(m), MSG_NOSIGNAL);
+}
+
+static bool back_pass(struct loop_passer *p, uint64_t now) {
+    struct back *b = (struct back *)((char *)p - offsetof(struct back, passer));
+    enum phase was = b->phase;
+    if (b->phase == DRAINING || now >= b->due_ns)
+        next_phase(b, now);
+    return b->phase != was;
+}
+
+static uint64_t back_deadline(struct loop_passer *p) {
+    struct back *b = (struct back *)((char *)p - offsetof(struct back, passer));
+    return b->due_ns;
+}
+
+static void front_says(struct loop_source *src, uint32_t events) {
+    struct back *b =
+        (struct back *)((char *)src - offsetof(struct back, front));
+    struct run_message m;
+    (void)events;
+    ssize_t n = recv(src->fd, &m, sizeof(m), MSG_DONTWAIT);
+    if (n == 0) { /* the front was killed: the run is over */
+        loop_del(b->loop, src);
+        kill(b->cmd, SIGKILL);
+    } else if (n == sizeof(m) && m.word == RUN_SIGNAL && b->phase == RUNNING) {
+        kill(b->cmd, m.value);
+    }
+}
+
+/* ---- the beginning ---- */
+
+static void make_stack(struct back *b) {
+    uint64_t seed = 0;
+    getrandom(&seed, sizeof(seed), 0);
+    b->loop = loop_create();
+    if (!b->loop)
+        fail(b, RUN_FAILED, "no poll loop", -errno);
+    int err =
+        record_create(&b->record, b->opt->network,
+                      (char *const *)b->opt->command, seed, !b->opt->no_record);
+    if (err)
+        fail(b, RUN_FAILED, "no recording", err);
+    b->net = net_create(b->loop, b->opt->network, seed, &b->record.header->rec);
+    if (!b->net || !net_add_default_host(b->net))
+        fail(b, RUN_FAILED, "no network", -errno);
+    for (struct host *h = b->net->hosts; h; h = h->next)
+        record_host(&b->record, h->number, h->name);
+    b->serve = serve_create(b->net, b->dir);
+    if (!b->serve)
+        fail(b, RUN_FAILED, "no stack", -errno);
+}
+
+static void make_agent(struct back *b) {
+    struct agent_config config = {.loop = b->loop,
+                                  .dir = b->dir,
+                                  .traced = b->opt->traced,
+                                  .exited = cmd_exited,
+                                  .stopped = cmd_stopped,
+                                  .ctx = b};
+    b->agent = agent_create(&config);
+    if (!b->agent)
+        fail(b, RUN_FAILED, "no agent", -errno);
+    struct host *h = b->net->hosts;
+    if (b->opt->host)
+        h = net_find_host(b->net, b->opt->host);
+    if (!h)
+        fail(b, RUN_FAILED, "no such host", 0);
+    struct serve_conn *conn = serve_join(b->serve, h, agent_pipe(b->agent));
+    agent_connect(b->agent, serve_pipe(conn));
+}
+
+static void start(struct back *b, pid_t pgid, const sigset_t *mask) {
+    char stage = 0;
+    pid_t pid =
+        agent_start(b->agent, (char *const *)b->opt->argv, pgid, mask, &stage);
+    if (pid < 0 && stage == 'g')
+        fail(b, RUN_FAILED,
+             "this machine does not let weir take descriptors of its own "
+             "programs (pidfd_getfd); in a container, start it with "
+             "--cap-add=SYS_PTRACE",
+             0);
+    if (pid < 0 && stage == 't')
+        fail(b, RUN_FAILED,
+             "this machine does not let weir trace its own programs; "
+             "--fast does without",
+             pid);
+    if (pid == -EBUSY)
+        fail(b, RUN_FAILED,
+             "another supervisor already notifies system calls here "
+             "(a program inside weir run?)",
+             0);
+    if (pid < 0)
+        fail(b, RUN_FAILED, "the filter cannot be installed", pid);
+    b->cmd = pid;
+}
+
+_Noreturn void back_main(const struct run_options *opt, int front, pid_t pgid,
+                         const sigset_t *mask) {
+    static struct back back;
+    struct back *b = &back;
+    b->opt = opt;
+    b->front = (struct loop_source){.ready = front_says, .fd = front};
+    b->due_ns = UINT64_MAX;
+    sigset_t more;
+    sigemptyset(&more);
+    sigaddset(&more, SIGTTOU);
+    sigaddset(&more, SIGPIPE);
+    sigprocmask(SIG_BLOCK, &more, NULL);
+    inherited_list(b);
+    setpgid(0, 0);
+    make_dir(b);
+    make_stack(b);
+    make_agent(b);
+    start(b, pgid, mask);
+    inherited_close(b);
+    b->passer =
+        (struct loop_passer){.pass = back_pass, .deadline = back_deadline};
+    loop_add(b->loop, &b->front, EPOLLIN);
+    loop_join(b->loop, &b->passer);
+    if (opt->timeout_ns)
+        b->due_ns = loop_now(b->loop) + opt->timeout_ns;
+    loop_run(b->loop);
+    tear_down(b);
+    send(front, &b->end, sizeof(b->end), MSG_NOSIGNAL);
+    _exit(0);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_RUN_SERVE_IN_H
+#define WEIR_RUN_SERVE_IN_H
+/* What the files of the stack's side share. */
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "run/serve.h"
+
+#define ENDS 8192
+
+/* The stack's end of a connection that waits in a listening carrier. */
+struct waiting {
+    struct waiting *next;
+    int fd;
+};
+
+enum end_state {
+    END_FRESH, /* also bound */
+    END_LISTENING,
+    END_CONNECTING,
+    END_CONNECTED,
+    END_RESET, /* a byte was asked for; closes when it is there */
+    END_DEAD,  /* the program has seen the end; its descriptor lives on */
+    END_DATAGRAM,
+    END_RELEASED, /* no program has it; its bytes still go out */
+};
+
+/* A carrier as the stack knows it. */
+struct end {
+    struct loop_source src; /* the stack's end; fd -1: there is none */
+    struct end *next;       /* in its hash chain */
+    struct serve *sv;
+    struct serve_conn *conn; /* the agent that made it; NULL: gone */
+    struct host *host;
+    unsigned boot; /* of the host; another one: its socket is no more */
+    int sock;
+    uint64_t inode;
+    enum end_state state;
+    int type;
+    bool eof_given; /* the program has been shown the peer's FIN */
+    bool shut_out;  /* its own end of file went to the core */
+    bool shut_both; /* it called shutdown(RDWR): HUP no longer means closed */
+    bool waited;    /* an agent wants to hear of new bytes */
+    bool registered;
+    bool first;      /* the connect's end has been reported */
+    unsigned filler; /* bytes to throw away */
+    uint32_t pid;
+    uint64_t bytes_in, bytes_out;
+    weir_event_id event;          /* the last call about it */
+    struct weir_slice out;        /* read from the carrier, not yet taken */
+    struct waiting *head, **tail; /* listening */
+    unsigned waiting;
+    int *returned; /* accepted handles that could not be delivered */
+    unsigned nreturned;
+    struct udp_side *udp;
+    char path[108]; /* name of a listening or datagram carrier */
+};
+
+struct serve_conn {
+    struct proto_pipe pipe; /* the agent's way to us */
+    struct proto_pipe *to;
+    struct serve *sv;
+    struct serve_conn *next;
+    struct host *host;
+};
+
+struct serve {
+    struct net *net;
+    struct loop *loop;
+    struct serve_conn *conns;
+    struct end *end[ENDS];
+    unsigned quiet; /* ends whose release no event tells */
+    struct loop_passer passer;
+    uint64_t sweep_ns;
+    struct weir_buf *buf; /* being filled from carriers */
+    uint32_t buf_used;
+    int diag; /* unix_diag; -1 */
+    unsigned serial;
+    char dir[80];
+};
+
+/* ---- serve.c ---- */
+struct weir_stack *end_stack(const struct end *e); /* NULL: it is no more */
+struct end *end_get(struct serve *sv, uint64_t inode);
+struct end *end_new(struct serve_conn *conn, uint64_t inode, int sock,
+                    int type);
+void end_free(struct end *e);
+int end_watch(struct end *e, int fd); /* owns fd */
+void end_unwatch(struct end *e);
+void end_tell(struct end *e, enum proto_op op, int result);
+
+/* ---- serve_call.c ---- */
+void call_record_end(struct serve_conn *conn, const struct proto *m);
+weir_event_id call_record_begin(struct serve_conn *conn, const struct proto *m,
+                                int sock);
+void call_record_why(struct weir_recorder *rec, weir_event_id id,
+                     enum weir_reason why, weir_event_id cause);
+void program_record(struct serve_conn *conn, const struct proto *m,
+                    const char *comm);
+void alarm_record(struct serve_conn *conn, const struct proto *m,
+                  const char *text);
+weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
+                          weir_event_id cause);
+/* Correct the bytes of a record made before they were known. */
+void data_record_bytes(struct end *e, weir_event_id id, uint32_t bytes);
+void socket_record(struct end *e, const struct proto *m);
+void released_record(struct end *e);
+
+/* ---- serve_tcp.c ---- */
+void tcp_attach(struct end *e, int fd, const struct proto *m);
+void tcp_connect(struct end *e, const struct proto *m, struct proto *r);
+void tcp_listen(struct end *e, const struct proto *m, const char *path,
+                struct proto *r);
+void tcp_accept(struct serve_conn *conn, struct end *listener,
+                const struct proto *m, struct proto *r);
+void tcp_unaccept(struct end *e);
+void tcp_pushed(struct end *e);
+void tcp_ready(struct end *e, const struct weir_ready *ready);
+void tcp_end_ready(struct end *e, uint32_t events);
+void listener_fill(struct end *e);
+
+/* ---- serve_relay.c ---- */
+void relay_out(struct end *e); /* program to core */
+void relay_in(struct end *e);  /* core to program */
+void end_reset(struct end *e);
+void end_released(struct end *e);
+
+/* ---- serve_udp.c ---- */
+int udp_open(struct end *e, const char *path);
+void udp_connect(struct end *e, const struct proto *m, struct proto *r,
+                 char path[108]);
+void udp_close(struct end *e);
+void udp_pushed(struct end *e);
+void udp_ready(struct end *e);
+void udp_end_ready(struct end *e);
+
+/* ---- serve_live.c ---- */
+bool end_alive(struct end *e);
+/* Close whatever listens on `ep`, on any host, if its program is gone. */
+void live_check(struct serve *sv, const struct weir_endpoint *ep);
+
+#endif

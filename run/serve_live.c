@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Is a carrier still held by anybody? A connected one tells by itself. Of one
+ * that is fresh, bound, listening or a datagram's no event tells, so we ask
+ * where it matters: bind finds its address taken, somebody connects to it, a
+ * program ended, and now and then.
+ *
+ * A carrier with a name is asked by connecting to it with the wrong type of
+ * socket: EPROTOTYPE says that it lives, ECONNREFUSED that only its name is
+ * left; nothing is changed by it. One without is looked up by its inode.
+ */
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run/serve_in.h"
+
+static bool name_alive(const struct end *e) {
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    memcpy(sun.sun_path, e->path, sizeof(sun.sun_path));
+    int type = e->type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM;
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    int r = connect(fd, (const struct sockaddr *)&sun, sizeof(sun));
+    bool alive = r == 0 || (errno != ECONNREFUSED && errno != ENOENT);
+    close(fd);
+    return alive;
+}
+
+struct diag_request {
+    struct nlmsghdr h;
+    struct unix_diag_req q;
+};
+
+/* Ask the kernel for the unix socket with that inode. */
+static bool inode_alive(struct serve *sv, uint64_t inode) {
+    if (sv->diag == -2)
+        sv->diag =
+            socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (sv->diag < 0)
+        return true; /* cannot know */
+    struct diag_request req = {
+        .h = {.nlmsg_len = sizeof(req),
+              .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+              .nlmsg_flags = NLM_F_REQUEST},
+        .q = {.sdiag_family = AF_UNIX,
+              .udiag_states = ~0u,
+              .udiag_ino = (uint32_t)inode,
+              .udiag_show = 0,
+              .udiag_cookie = {~0u, ~0u}},
+    };
+    union {
+        struct nlmsghdr h;
+        char room[1024];
+    } answer;
+    if (send(sv->diag, &req, sizeof(req), 0) < 0)
+        return true;
+    ssize_t n = recv(sv->diag, &answer, sizeof(answer), 0);
+    if (n < (ssize_t)sizeof(answer.h) || answer.h.nlmsg_type != NLMSG_ERROR)
+        return true;
+    const struct nlmsgerr *err = NLMSG_DATA(&answer.h);
+    return err->error != -ENOENT;
+}
+
+bool end_alive(struct end *e) {
+    return e->path[0] ? name_alive(e) : inode_alive(e->sv, e->inode);
+}
+
+static void check_one(struct serve *sv, int proto, struct weir_stack *s,
+                      const struct weir_endpoint *ep) {
+    struct weir_sockinfo info;
+    if (weir_holder(s, proto, ep, &info) || info.sock < 0)
+        return;
+    struct end *e = end_get(sv, info.tag);
+    bool quiet = e && (e->src.fd < 0 || e->type == SOCK_DGRAM);
+    if (quiet && e->state != END_RELEASED && !end_alive(e))
+        end_released(e);
+}
+
+void live_check(struct serve *sv, const struct weir_endpoint *ep) {
+    for (struct host *h = sv->net->hosts; h; h = h->next)
+        if (h->stack) {
+            check_one(sv, IPPROTO_TCP, h->stack, ep);
+            check_one(sv, IPPROTO_UDP, h->stack, ep);
+        }
+}

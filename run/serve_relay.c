@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bytes between a carrier and its socket in the core.
+ *
+ * Out: read straight into a buffer of the arena, hand the core a slice of it.
+ * One buffer is filled by all carriers in turn (slices only ever append), so a
+ * small write costs its own bytes. What the core does not take waits as one
+ * slice, and the carrier's own limit then holds the program back.
+ *
+ * In: the core lends its queue, the carrier takes what fits, the rest waits in
+ * the core, whose window closes. End of file and reset follow the last byte.
+ *
+ * The end: both halves shut without a shutdown call means that the last
+ * reference of the program's end has gone. ECONNRESET there means that it left
+ * bytes unread, on which TCP resets (RFC 9293 3.6.1, RFC 2525 2.17).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "run/serve_in.h"
+
+#define BUF_BYTES 65536u
+#define BUF_LEAST 4096u /* less room than this: take a fresh buffer */
+#define PEEK_IOV 16
+
+/* ---- program to core ---- */
+
+static bool buf_ready(struct serve *sv) {
+    if (sv->buf && sv->buf->size - sv->buf_used >= BUF_LEAST)
+        return true;
+    if (sv->buf)
+        weir_buf_unref(sv->buf);
+    sv->buf = weir_buf_alloc(sv->net->arena, BUF_BYTES);
+    sv->buf_used = 0;
+    return sv->buf != NULL;
+}
+
+/* Throw filler away. False: none came yet. */
+static bool drain_filler(struct end *e) {
+    char trash[8192];
+    while (e->filler > 0) {
+        size_t want = e->filler < sizeof(trash) ? e->filler : sizeof(trash);
+        ssize_t n = recv(e->src.fd, trash, want, MSG_DONTWAIT);
+        if (n <= 0)
+            return false;
+        e->filler -= (unsigned)n;
+    }
+    return true;
+}
+
+/* Offer what was read. False: the core takes no more now. */
+static bool push(struct end *e, struct weir_stack *s) {
+    if (e->out.len == 0)
+        return true;
+    int n = weir_send_slices(s, e->sock, &e->out, 1, 0);
+    if (n == 0 || n == -EAGAIN)
+        return false;
+    if (n < 0) /* reset or shut: nobody will have these bytes */
+        weir_buf_unref(e->out.buf);
+    e->out = (struct weir_slice){.buf = NULL};
+    return true;
+}
+
+/* The carrier has no more and never will. */
+static void out_ended(struct end *e, struct weir_stack *s) {
+    struct pollfd p = {.fd = e->src.fd, .events = POLLIN};
+    poll(&p, 1, 0);
+    if (p.revents & POLLHUP && !e->shut_both) {
+        end_released(e);
+        return;
+    }
+    if (e->shut_out)
+        return;
+    e->shut_out = true;
+    weir_cause(s, e->event);
+    weir_shutdown(s, e->sock, SHUT_WR);
+}
+
+static void out_reset(struct end *e, struct weir_stack *s) {
+    released_record(e);
+    weir_cause(s, e->event);
+    weir_abort(s, e->sock, WEIR_TCP_ABORT_ON_CLOSE);
+    e->sock = -1;
+    end_free(e);
+}
+
+void relay_out(struct end *e) {
+    struct weir_stack *s = end_stack(e);
+    struct serve *sv = e->sv;
+    if (!s || e->src.fd < 0 || !drain_filler(e) || !push(e, s))
+        return;
+    while (weir_ready(s, e->sock) & (WEIR_OUT | WEIR_ERR | WEIR_HUP)) {
+        if (!buf_ready(sv))
+            return;
+        ssize_t n = recv(e->src.fd, sv->buf->data + sv->buf_used,
+                         sv->buf->size - sv->buf_used, MSG_DONTWAIT);
+        if (n < 0 && errno == ECONNRESET) {
+            out_reset(e, s);
+            return;
+        }
+        if (n < 0)
+            return;
+        if (n == 0) {
+            out_ended(e, s);
+            return;
+        }
+        weir_buf_ref(sv->buf);
+        e->out = (struct weir_slice){sv->buf, sv->buf_used, (uint32_t)n};
+        sv->buf_used += (uint32_t)n;
+        weir_event_id id = data_record(e, (uint32_t)n, true, 0);
+        weir_cause(s, id);
+        bool more = push(e, s);
+        weir_cause(s, 0);
+        if (e->waited) {
+            e->waited = false;
+            end_tell(e, PROTO_WAIT, 0);
+        }
+        if (!more)
+            return;
+    }
+}
+
+/* ---- core to program ---- */
+
+static size_t iov_sum(const struct iovec *iov, int n) {
+    size_t sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += iov[i].iov_len;
+    return sum;
+}
+
+/* True when all that the core had is in the carrier. */
+static bool in_bytes(struct end *e, struct weir_stack *s) {
+    struct iovec iov[PEEK_IOV];
+    int n;
+    while ((n = weir_peek(s, e->sock, iov, PEEK_IOV)) > 0) {
+        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
+        size_t had = iov_sum(iov, n);
+        ssize_t put = sendmsg(e->src.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (put < 0 && (errno == EAGAIN || errno == EINTR))
+            return false;
+        if (put < 0)
+            put = (ssize_t)had; /* nobody reads: SHUT_RD, or it is gone */
+        weir_event_id id = data_record(e, (uint32_t)put, false, 0);
+        weir_cause(s, id);
+        weir_consume(s, e->sock, (size_t)put);
+        weir_cause(s, 0);
+        if ((size_t)put < had)
+            return false;
+    }
+    return true;
+}
+
+void relay_in(struct end *e) {
+    struct weir_stack *s = end_stack(e);
+    if (!s || e->src.fd < 0 || e->state == END_CONNECTING || e->filler)
+        return;
+    unsigned mask = weir_ready(s, e->sock);
+    uint64_t before = e->bytes_in;
+    bool all = in_bytes(e, s);
+    bool reset = mask & WEIR_ERR;
+    bool changed = e->bytes_in != before;
+    if (all && mask & WEIR_RDHUP && !reset && !e->eof_given) {
+        e->eof_given = true;
+        shutdown(e->src.fd, SHUT_WR);
+        changed = true;
+    }
+    if (all && reset && e->state == END_CONNECTED)
+        end_reset(e);
+    if (changed && e->waited) {
+        e->waited = false;
+        end_tell(e, PROTO_WAIT, 0);
+    }
+}
+
+/* ---- ends ---- */
+
+/* Show the program that its connection is gone. */
+void end_reset(struct end *e) {
+    int parked = 0;
+    ioctl(e->src.fd, FIONREAD, &parked);
+    if (e->eof_given) {
+        /* In CLOSE_WAIT Linux says EPIPE, never ECONNRESET: leave no byte. */
+        char trash[8192];
+        while (recv(e->src.fd, trash, sizeof(trash), MSG_DONTWAIT) > 0)
+            ;
+        end_unwatch(e);
+        e->state = END_DEAD;
+        return;
+    }
+    if (parked > 0 || !e->conn) {
+        end_unwatch(e);
+        e->state = END_DEAD;
+        return;
+    }
+    e->state = END_RESET;
+    end_tell(e, PROTO_RESET, 0);
+}
+
+/* The last reference is gone. */
+void end_released(struct end *e) {
+    struct weir_stack *s = end_stack(e);
+    e->state = END_RELEASED;
+    if (s && e->out.len > 0)
+        return; /* its bytes first; relay_out comes here again */
+    if (s) {
+        released_record(e);
+        weir_cause(s, e->event);
+        weir_close(s, e->sock);
+        for (unsigned i = 0; i < e->nreturned; i++)
+            weir_close(s, e->returned[i]);
+        weir_cause(s, 0);
+    }
+    end_free(e);
+}

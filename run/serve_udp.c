@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * UDP carriers. A program's carrier is a datagram socket with a name in the
+ * private directory. The stack's end has a name there, too: what the program
+ * writes once it is connected comes in there, and when connected what the stack
+ * has to deliver leaves from there. Before, each datagram must tell its source:
+ * it is sent from a socket whose abstract name spells the address, made anew
+ * when the source changes. The kernel queues few datagrams; the rest stays in
+ * the core under SO_RCVBUF's rule, one (`held`) in between.
+ *
+ * An ICMP error is shown by disconnecting the stack's end while it has a
+ * datagram unread: the program's poll says ERR and its next call fails.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "run/serve_in.h"
+
+#define DATAGRAM 65536
+
+struct udp_side {
+    struct loop_source sender; /* from a socket that names the source */
+    struct end *e;
+    struct weir_endpoint from; /* of sender */
+    bool connected;
+    bool error_shown; /* an ICMP error, until the core has none */
+    char own[108];
+    char *held; /* could not be put into the carrier yet */
+    size_t held_len;
+    struct weir_endpoint held_from;
+};
+
+static socklen_t path_address(struct sockaddr_un *sun, const char *path) {
+    memset(sun, 0, sizeof(*sun));
+    sun->sun_family = AF_UNIX;
+    snprintf(sun->sun_path, sizeof(sun->sun_path), "%s", path);
+    return sizeof(*sun);
+}
+
+static int datagram_socket(void) {
+    /* The largest UDP datagram must pass, with the kernel's own overhead. */
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd;
+}
+
+int udp_open(struct end *e, const char *path) {
+    struct udp_side *u = calloc(1, sizeof(*u));
+    struct sockaddr_un sun;
+    if (!u)
+        return -ENOMEM;
+    e->udp = u;
+    e->state = END_DATAGRAM;
+    u->e = e;
+    u->sender.fd = -1;
+    snprintf(e->path, sizeof(e->path), "%s", path);
+    snprintf(u->own, sizeof(u->own), "%s/s%d.%u", e->sv->dir, (int)getpid(),
+             ++e->sv->serial);
+    int fd = datagram_socket();
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (struct sockaddr *)&sun, path_address(&sun, u->own))) {
+        close(fd);
+        return -ENOBUFS;
+    }
+    return end_watch(e, fd);
+}
+
+static void sender_close(struct udp_side *u) {
+    if (u->sender.fd < 0)
+        return;
+    loop_del(u->e->sv->loop, &u->sender);
+    close(u->sender.fd);
+    u->sender.fd = -1;
+}
+
+void udp_close(struct end *e) {
+    struct udp_side *u = e->udp;
+    if (!u)
+        return;
+    sender_close(u);
+    unlink(u->own);
+    free(u->held);
+    free(u);
+    e->udp = NULL;
+}
+
+static void sender_ready(struct loop_source *src, uint32_t events) {
+    (void)events;
+    udp_ready(((struct udp_side *)src)->e);
+}
+
+/* A socket that names `from`, connected to the carrier. */
+static int sender_for(struct udp_side *u, const struct weir_endpoint *from) {
+    if (u->sender.fd >= 0 && weir_addr_eq(&u->from.addr, &from->addr) &&
+        u->from.port == from->port && u->from.ifindex == from->ifindex)
+        return u->sender.fd;
+    sender_close(u);
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    int n = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
+                     "weir:%x%04x:%x:%u:%u", (unsigned)getpid(),
+                     ++u->e->sv->serial & 0xffff, weir_addr_to_v4(&from->addr),
+                     from->port, from->ifindex);
+    socklen_t len =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+    int fd = datagram_socket();
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (struct sockaddr *)&sun, len) ||
+        connect(fd, (struct sockaddr *)&sun, path_address(&sun, u->e->path))) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    u->from = *from;
+    u->sender = (struct loop_source){.ready = sender_ready, .fd = fd};
+    loop_add(u->e->sv->loop, &u->sender, EPOLLOUT | EPOLLET);
+    return fd;
+}
+
+/* Put one datagram into the carrier. 0, -EAGAIN, or another -errno. */
+static int deliver(struct udp_side *u, const char *data, size_t len,
+                   const struct weir_endpoint *from) {
+    int fd = u->connected ? u->e->src.fd : sender_for(u, from);
+    if (fd < 0)
+        return fd;
+    if (send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return -errno;
+    return 0;
+}
+
+static bool hold(struct udp_side *u, const char *data, size_t len,
+                 const struct weir_endpoint *from) {
+    u->held = malloc(len ? len : 1);
+    if (!u->held)
+        return false;
+    memcpy(u->held, data, len);
+    u->held_len = len;
+    u->held_from = *from;
+    return true;
+}
+
+static bool held_gone(struct udp_side *u) {
+    if (!u->held)
+        return true;
+    if (deliver(u, u->held, u->held_len, &u->held_from) == -EAGAIN)
+        return false;
+    free(u->held);
+    u->held = NULL;
+    return true;
+}
+
+void udp_ready(struct end *e) {
+    struct weir_stack *s = end_stack(e);
+    struct udp_side *u = e->udp;
+    static char data[DATAGRAM];
+    bool any = false;
+    while (s && u && held_gone(u)) {
+        struct iovec iov = {data, sizeof(data)};
+        struct weir_endpoint from;
+        if (!(weir_ready(s, e->sock) & WEIR_IN))
+            break;
+        weir_event_id id = data_record(e, 0, false, 0);
+        weir_cause(s, id);
+        ssize_t n = weir_recv(s, e->sock, &iov, 1, 0, &from, NULL);
+        weir_cause(s, 0);
+        if (n < 0)
+            break;
+        data_record_bytes(e, id, (uint32_t)n);
+        any = true;
+        int err = deliver(u, data, (size_t)n, &from);
+        if (err == -EAGAIN && hold(u, data, (size_t)n, &from))
+            break;
+        if (err == -ECONNREFUSED && !end_alive(e)) {
+            end_released(e);
+            return;
+        }
+    }
+    unsigned mask = s && u ? weir_ready(s, e->sock) : 0;
+    if (mask & WEIR_ERR && u->connected && !u->error_shown) {
+        u->error_shown = true;
+        end_tell(e, PROTO_RESET, 0);
+    } else if (!(mask & WEIR_ERR) && u) {
+        u->error_shown = false;
+    }
+    if ((any || mask & (WEIR_ERR | WEIR_OUT)) && e->waited) {
+        e->waited = false;
+        end_tell(e, PROTO_WAIT, 0);
+    }
+}
+
+/* What a connected program wrote. */
+void udp_end_ready(struct end *e) {
+    struct weir_stack *s = end_stack(e);
+    static char data[DATAGRAM];
+    ssize_t n;
+    while (s && (n = recv(e->src.fd, data, sizeof(data), MSG_DONTWAIT)) >= 0) {
+        struct iovec iov = {data, (size_t)n};
+        weir_cause(s, data_record(e, (uint32_t)n, true, 0));
+        weir_send(s, e->sock, &iov, 1, 0, NULL);
+        weir_cause(s, 0);
+    }
+    udp_ready(e);
+}
+
+static void meet(struct end *e) {
+    struct sockaddr_un sun;
+    socklen_t len = path_address(&sun, e->path);
+    connect(e->src.fd, (struct sockaddr *)&sun, len);
+}
+
+/* A datagram lies unread in our end: let go, and the program sees an error. */
+void udp_pushed(struct end *e) {
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    connect(e->src.fd, &none, sizeof(none));
+    meet(e);
+}
+
+void udp_connect(struct end *e, const struct proto *m, struct proto *r,
+                 char path[108]) {
+    struct weir_stack *s = end_stack(e);
+    struct udp_side *u = e->udp;
+    r->result = weir_connect(s, e->sock, m->a[0] ? NULL : &m->ep);
+    if (r->result != 0)
+        return;
+    if (m->a[0]) {
+        struct sockaddr none = {.sa_family = AF_UNSPEC};
+        connect(e->src.fd, &none, sizeof(none));
+        u->connected = false;
+        r->a[0] = 2;
+        return;
+    }
+    meet(e);
+    u->connected = true;
+    sender_close(u);
+    snprintf(path, 108, "%s", u->own);
+}
