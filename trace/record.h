@@ -42,9 +42,9 @@ struct record_header {
 struct record {
     struct record_header *header;
     size_t bytes;
-    int fd;         /* -1: in memory only */
+    int fd; /* -1: in memory only */
     bool writer;
-    char path[512]; /* "" when in memory only */
+    char path[1024]; /* "" when in memory only */
 };
 
 /* Begin a recording. `file` false: in memory only (--no-record). 0 or -errno;
