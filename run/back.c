@@ -27,142 +27,66 @@
 #include "trace/record.h"
 
 #define GRACE_NS 1000000000u /* between SIGTERM and SIGKILL */
-#define FDS_MAX 4096
 
-enum phase { RUNNING, WAITING, ENDING, DRAINING, OVER };
-
-struct back {
-    const struct run_options *opt;
-    struct loop *loop;
-    struct net *net;
-    struct record record;
-    struct serve *serve;
-    struct agent *agent;
-    struct loop_source front;
-    struct loop_passer passer;
-    pid_t cmd;
-    enum phase phase;
-    struct run_message end;
-    uint64_t due_ns; /* of this phase */
-    bool timed_out, killed;
-    int inherited[FDS_MAX];
-    unsigned ninherited;
-    char dir[80];
-};
-
-static _Noreturn void fail(struct back *b, int status, const char *what,
-                           int err) {
+_Noreturn void back_fail(struct back *b, int status, const char *what,
+                         int err) {
     if (what)
         fprintf(stderr, "weir: %s%s%s\n", what, err ? ": " : "",
                 err ? strerror(-err) : "");
     struct run_message m = {RUN_ENDED, -1, status};
     send(b->front.fd, &m, sizeof(m), MSG_NOSIGNAL);
-    if (b->dir[0])
-        rmdir(b->dir);
+    if (b->owner)
+        remove_dir(b);
     _exit(status);
-}
-
-/* ---- what was inherited ---- */
-
-static bool is_kernel_socket(int fd) {
-    int domain = 0;
-    socklen_t len = sizeof(domain);
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
-        return false;
-    return domain == AF_INET || domain == AF_INET6 || domain == AF_PACKET;
-}
-
-static void inherited_list(struct back *b) {
-    DIR *dir = opendir("/proc/self/fd");
-    struct dirent *e;
-    while (dir && (e = readdir(dir))) {
-        int fd = atoi(e->d_name);
-        bool dot = e->d_name[0] == '.';
-        if (!dot && fd != dirfd(dir) && fd != b->front.fd &&
-            b->ninherited < FDS_MAX)
-            b->inherited[b->ninherited++] = fd;
-    }
-    if (dir)
-        closedir(dir);
-    for (unsigned i = 0; i < b->ninherited; i++)
-        if (is_kernel_socket(b->inherited[i]) && !b->opt->allow_inherited) {
-            fprintf(stderr,
-                    "weir: descriptor %d is a socket of the kernel: what the "
-                    "program does with it, weir would not see "
-                    "(--allow-inherited lets it pass)\n",
-                    b->inherited[i]);
-            fail(b, RUN_FAILED, NULL, 0);
-        }
-}
-
-/* Nobody shall wait for us at the other end of CMD's pipes. */
-static void inherited_close(struct back *b) {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (unsigned i = 0; i < b->ninherited; i++) {
-        int fd = b->inherited[i];
-        if (fd == STDERR_FILENO)
-            continue;
-        if (fd <= 2 && null >= 0)
-            dup2(null, fd);
-        else
-            close(fd);
-    }
-    if (null > 2)
-        close(null);
-}
-
-/* ---- the private directory ---- */
-
-static void make_dir(struct back *b) {
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    char parent[64];
-    if (base && base[0] == '/' && strlen(base) < 40)
-        snprintf(parent, sizeof(parent), "%s/weir", base);
-    else
-        snprintf(parent, sizeof(parent), "/tmp/weir-%u", (unsigned)geteuid());
-    struct stat st;
-    if ((mkdir(parent, 0700) && errno != EEXIST) || lstat(parent, &st) ||
-        !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
-        int err = -errno;
-        fprintf(stderr, "weir: %s cannot be used\n", parent);
-        fail(b, RUN_FAILED, NULL, err);
-    }
-    snprintf(b->dir, sizeof(b->dir), "%s/%d", parent, (int)getpid());
-    if (mkdir(b->dir, 0700) && errno != EEXIST)
-        fail(b, RUN_FAILED, b->dir, -errno);
-}
-
-static void remove_dir(const char *path) {
-    DIR *dir = opendir(path);
-    struct dirent *e;
-    while (dir && (e = readdir(dir)))
-        if (e->d_name[0] != '.')
-            unlinkat(dirfd(dir), e->d_name, 0);
-    if (dir)
-        closedir(dir);
-    rmdir(path);
 }
 
 /* ---- the end ---- */
 
-static void finish(struct back *b) {
+static void tell_front(struct back *b) {
+    if (b->front.fd < 0)
+        return;
+    send(b->front.fd, &b->end, sizeof(b->end), MSG_NOSIGNAL);
+    loop_del(b->loop, &b->front);
+    close(b->front.fd);
+    b->front.fd = -1;
+}
+
+static void say_undelivered(struct back *b) {
     uint64_t bytes = 0;
     unsigned n = serve_draining(b->serve, &bytes);
     if (n > 0)
         fprintf(stderr,
                 "weir: %llu bytes of %u connection%s were not delivered\n",
                 (unsigned long long)bytes, n, n == 1 ? "" : "s");
+}
+
+/* All of ours is done. The owner's stack stays while others use it. */
+static void finish(struct back *b, uint64_t now) {
+    if (b->owner && serve_agents(b->serve) > 1) {
+        tell_front(b);
+        b->phase = HOSTING;
+        b->due_ns = now + 20000000u;
+        return;
+    }
+    if (b->owner && b->phase == DRAINING)
+        say_undelivered(b);
     loop_stop(b->loop, 0);
     b->phase = OVER;
     b->due_ns = UINT64_MAX;
 }
 
 static void tear_down(struct back *b) {
+    if (b->door)
+        door_close(b->door);
     agent_destroy(b->agent);
+    if (b->link)
+        door_leave(b->link);
+    if (!b->owner)
+        return;
     serve_destroy(b->serve);
     net_destroy(b->net);
     record_close(&b->record);
-    remove_dir(b->dir);
+    remove_dir(b);
 }
 
 static void name_program(pid_t pid) {
@@ -214,13 +138,18 @@ static void next_phase(struct back *b, uint64_t now) {
             b->killed = true;
             return;
         }
-        serve_sweep(b->serve);
         b->phase = DRAINING;
         b->due_ns = now + b->opt->drain_ns;
+        if (b->owner)
+            serve_sweep(b->serve);
         return;
     case DRAINING:
-        if (now >= b->due_ns || serve_draining(b->serve, &bytes) == 0)
-            finish(b);
+        if (!b->owner || now >= b->due_ns ||
+            serve_draining(b->serve, &bytes) == 0)
+            finish(b, now);
+        return;
+    case HOSTING:
+        finish(b, now);
         return;
     case OVER:
         return;
@@ -284,22 +213,47 @@ static void front_says(struct loop_source *src, uint32_t events) {
 static void make_stack(struct back *b) {
     uint64_t seed = 0;
     getrandom(&seed, sizeof(seed), 0);
-    b->loop = loop_create();
-    if (!b->loop)
-        fail(b, RUN_FAILED, "no poll loop", -errno);
     int err =
         record_create(&b->record, b->opt->network,
                       (char *const *)b->opt->command, seed, !b->opt->no_record);
     if (err)
-        fail(b, RUN_FAILED, "no recording", err);
+        back_fail(b, RUN_FAILED, "no recording", err);
     b->net = net_create(b->loop, b->opt->network, seed, &b->record.header->rec);
     if (!b->net || !net_add_default_host(b->net))
-        fail(b, RUN_FAILED, "no network", -errno);
+        back_fail(b, RUN_FAILED, "no network", -errno);
     for (struct host *h = b->net->hosts; h; h = h->next)
         record_host(&b->record, h->number, h->name);
     b->serve = serve_create(b->net, b->dir);
     if (!b->serve)
-        fail(b, RUN_FAILED, "no stack", -errno);
+        back_fail(b, RUN_FAILED, "no stack", -errno);
+    if (b->opt->alone)
+        return;
+    char path[108];
+    snprintf(path, sizeof(path), "%s/door.sock", b->dir);
+    b->door = door_open(b->loop, b->serve, path);
+    if (!b->door)
+        back_fail(b, RUN_FAILED, path, -errno);
+}
+
+/* The stack we joined has ended or crashed: nothing works any more. */
+static void stack_lost(void *ctx) {
+    struct back *b = ctx;
+    if (b->phase >= DRAINING)
+        return;
+    fprintf(stderr, "weir: the stack this run had joined is gone\n");
+    end_others(b, SIGKILL, false);
+    b->end = (struct run_message){RUN_ENDED, -1, RUN_FAILED};
+    b->phase = OVER;
+    loop_stop(b->loop, 0);
+}
+
+static void say_hello(struct back *b) {
+    char dir[80];
+    int err = door_hello(b->link, b->opt->host, dir, sizeof(dir));
+    if (err == -ENOENT)
+        back_fail(b, RUN_FAILED, "no such host", 0);
+    if (err)
+        back_fail(b, RUN_FAILED, "the stack does not answer", err);
 }
 
 static void make_agent(struct back *b) {
@@ -311,12 +265,16 @@ static void make_agent(struct back *b) {
                                   .ctx = b};
     b->agent = agent_create(&config);
     if (!b->agent)
-        fail(b, RUN_FAILED, "no agent", -errno);
+        back_fail(b, RUN_FAILED, "no agent", -errno);
+    if (!b->owner) {
+        door_attach(b->link, b->agent, stack_lost, b);
+        return;
+    }
     struct host *h = b->net->hosts;
     if (b->opt->host)
         h = net_find_host(b->net, b->opt->host);
     if (!h)
-        fail(b, RUN_FAILED, "no such host", 0);
+        back_fail(b, RUN_FAILED, "no such host", 0);
     struct serve_conn *conn = serve_join(b->serve, h, agent_pipe(b->agent));
     agent_connect(b->agent, serve_pipe(conn));
 }
@@ -326,23 +284,23 @@ static void start(struct back *b, pid_t pgid, const sigset_t *mask) {
     pid_t pid =
         agent_start(b->agent, (char *const *)b->opt->argv, pgid, mask, &stage);
     if (pid < 0 && stage == 'g')
-        fail(b, RUN_FAILED,
-             "this machine does not let weir take descriptors of its own "
-             "programs (pidfd_getfd); in a container, start it with "
-             "--cap-add=SYS_PTRACE",
-             0);
+        back_fail(b, RUN_FAILED,
+                  "this machine does not let weir take descriptors of its own "
+                  "programs (pidfd_getfd); in a container, start it with "
+                  "--cap-add=SYS_PTRACE",
+                  0);
     if (pid < 0 && stage == 't')
-        fail(b, RUN_FAILED,
-             "this machine does not let weir trace its own programs; "
-             "--fast does without",
-             pid);
+        back_fail(b, RUN_FAILED,
+                  "this machine does not let weir trace its own programs; "
+                  "--fast does without",
+                  pid);
     if (pid == -EBUSY)
-        fail(b, RUN_FAILED,
-             "another supervisor already notifies system calls here "
-             "(a program inside weir run?)",
-             0);
+        back_fail(b, RUN_FAILED,
+                  "another supervisor already notifies system calls here "
+                  "(a program inside weir run?)",
+                  0);
     if (pid < 0)
-        fail(b, RUN_FAILED, "the filter cannot be installed", pid);
+        back_fail(b, RUN_FAILED, "the filter cannot be installed", pid);
     b->cmd = pid;
 }
 
@@ -357,11 +315,18 @@ _Noreturn void back_main(const struct run_options *opt, int front, pid_t pgid,
     sigemptyset(&more);
     sigaddset(&more, SIGTTOU);
     sigaddset(&more, SIGPIPE);
+    sigaddset(&more, SIGHUP);
     sigprocmask(SIG_BLOCK, &more, NULL);
     inherited_list(b);
     setpgid(0, 0);
+    b->loop = loop_create();
+    if (!b->loop)
+        back_fail(b, RUN_FAILED, "no poll loop", -errno);
     make_dir(b);
-    make_stack(b);
+    if (b->owner)
+        make_stack(b);
+    else
+        say_hello(b);
     make_agent(b);
     start(b, pgid, mask);
     inherited_close(b);
@@ -373,6 +338,6 @@ _Noreturn void back_main(const struct run_options *opt, int front, pid_t pgid,
         b->due_ns = loop_now(b->loop) + opt->timeout_ns;
     loop_run(b->loop);
     tear_down(b);
-    send(front, &b->end, sizeof(b->end), MSG_NOSIGNAL);
+    tell_front(b);
     _exit(0);
 }

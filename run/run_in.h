@@ -5,7 +5,12 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include "host/net.h"
+#include "run/agent.h"
+#include "run/door.h"
 #include "run/run.h"
+#include "run/serve.h"
+#include "trace/record.h"
 
 /* Messages between front and back: one packet each. */
 enum run_word {
@@ -19,6 +24,43 @@ struct run_message {
     int value;
     int status; /* exit status of weir's own, where value is -1 */
 };
+
+#define FDS_MAX 4096
+
+enum phase { RUNNING, WAITING, ENDING, DRAINING, HOSTING, OVER };
+
+struct back {
+    const struct run_options *opt;
+    struct loop *loop;
+    struct net *net;
+    struct record record;
+    struct serve *serve;
+    struct agent *agent;
+    struct loop_source front;
+    struct loop_passer passer;
+    pid_t cmd;
+    enum phase phase;
+    struct run_message end;
+    uint64_t due_ns; /* of this phase */
+    bool timed_out, killed;
+    int inherited[FDS_MAX];
+    unsigned ninherited;
+    char dir[80];           /* the network's: carriers, door.sock */
+    bool owner;             /* the stack is ours */
+    int lock;               /* held by the owner of the default network */
+    struct door *door;      /* the owner's */
+    struct door_link *link; /* of one who joined */
+};
+
+/* ---- back.c ---- */
+_Noreturn void back_fail(struct back *b, int status, const char *what, int err);
+
+/* ---- back_dir.c ---- */
+void inherited_list(struct back *b);  /* refuses kernel sockets */
+void inherited_close(struct back *b); /* after the program has them */
+/* The network's directory; joins who is there (b->link), or owns it. */
+void make_dir(struct back *b);
+void remove_dir(struct back *b);
 
 /* The back: agent, and the stack where there is none to join. Never returns. */
 _Noreturn void back_main(const struct run_options *opt, int front, pid_t pgid,

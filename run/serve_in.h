@@ -90,6 +90,8 @@ int end_watch(struct end *e, int fd); /* owns fd */
 void end_unwatch(struct end *e);
 void end_tell(struct end *e, enum proto_op op, int result);
 
+void serve_ready(void *door, struct host *h, const struct weir_ready *ready);
+
 /* ---- serve_call.c ---- */
 void call_record_end(struct serve_conn *conn, const struct proto *m);
 weir_event_id call_record_begin(struct serve_conn *conn, const struct proto *m,
