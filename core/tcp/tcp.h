@@ -18,6 +18,8 @@ struct tcp *tcp_create(struct env *env, struct ip *ip);
 void tcp_destroy(struct tcp *tcp); /* frees every connection, sends nothing */
 /* Every connection that has something to send does so: once a pass. */
 void tcp_output_pass(struct tcp *tcp);
+/* Is there anything for the next pass? Then the stack's deadline is now. */
+bool tcp_pending(const struct tcp *tcp);
 /* env->fire of WTIMER_TCP, WTIMER_LISTEN, WTIMER_TIMEWAIT. */
 void tcp_timer(struct tcp *tcp, struct wtimer *timer);
 void tcp_listen_timer(struct tcp *tcp, struct wtimer *timer);
@@ -51,8 +53,7 @@ int tcp_disconnect(struct tcp *tcp, struct endpoint **ep);
 unsigned tcp_ready(struct tcp *tcp, struct endpoint *ep); /* poll(2)'s mask */
 void tcp_info(struct tcp *tcp, struct endpoint *ep, struct weir_sockinfo *out);
 /* Those without a handle too: TIME_WAIT, half-open, orphans. */
-int tcp_info_next(struct tcp *tcp, uint64_t *cursor,
-                  struct weir_sockinfo *out);
+int tcp_info_next(struct tcp *tcp, uint64_t *cursor, struct weir_sockinfo *out);
 int tcp_holder(struct tcp *tcp, const struct weir_endpoint *local,
                struct weir_sockinfo *out);
 /* Options whose level is IPPROTO_TCP, and those of SOL_SOCKET that TCP itself

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * OPEN, CLOSE, ABORT (RFC 9293 3.10.1, .4, .5) as Berkeley's calls, with the
+ * results a non-blocking Linux socket gives.
+ */
+#include <assert.h>
+
+#include "tcp/rooms.h"
+
+static void record_named(struct tcp *tcp, const struct endpoint *ep,
+                         bool listening, uint32_t backlog) {
+    struct weir_event *ev =
+        env_record(tcp->env, WEIR_EV_NAMED, endpoint_sock(ep));
+    if (!ev)
+        return;
+    ev->named.local = weir_addr_to_v4(&ep->laddr);
+    ev->named.remote = weir_addr_to_v4(&ep->raddr);
+    ev->named.lport = ep->lport;
+    ev->named.rport = ep->rport;
+    ev->named.proto = 6;
+    ev->named.listening = listening;
+    ev->named.backlog = (uint16_t)(backlog < 65535 ? backlog : 65535);
+}
+
+int tcp_bind(struct tcp *tcp, struct endpoint *ep,
+             const struct weir_endpoint *local) {
+    struct env *env = tcp->env;
+    struct tcp_conn *c = tcp_conn_of(ep);
+    if (ep->kind != ENDPOINT_TCP || tcp_state(c) != WEIR_TCP_CLOSED ||
+        ep->lport)
+        return env_fail(env, EINVAL, WEIR_BAD_STATE);
+    if (!weir_addr_is_any(&local->addr) &&
+        !ip_is_local(tcp->ip, &local->addr) &&
+        !(ep->extra && ep->extra->freebind))
+        return env_fail(env, EADDRNOTAVAIL, WEIR_ADDR_NOT_LOCAL);
+    struct weir_addr was = ep->laddr;
+    ep->laddr = local->addr;
+    int r =
+        local->port ? tcp_port_bind(tcp, c, local->port) : tcp_port_any(tcp, c);
+    if (r < 0) {
+        ep->laddr = was;
+        c->flags &= ~(uint32_t)CONN_PORT_BIND;
+        return r;
+    }
+    if (local->port) /* Linux: a port that was asked for outlives disconnect */
+        c->flags |= CONN_PORT_LOCK;
+    ep->flags |= EP_BOUND;
+    if (!weir_addr_is_any(&local->addr)) {
+        ep->flags |= EP_BOUND_ADDR;
+        c->flags |= CONN_ADDR_LOCK;
+    }
+    return 0;
+}
+
+static struct tcp_listener *listener_of_conn(struct tcp *tcp,
+                                             struct tcp_conn *c) {
+    const uint32_t kept = CONN_NODELAY | CONN_CORK | CONN_SNDBUF_LOCK |
+                          CONN_RCVBUF_LOCK | CONN_PORT_LOCK | CONN_ADDR_LOCK;
+    struct tcp_listener *l = arena_zalloc(tcp->env->arena, sizeof(*l));
+    if (!l)
+        return NULL;
+    endpoint_untouch(tcp->env, &c->ep);
+    l->ep = c->ep;
+    l->ep.kind = ENDPOINT_LISTENER;
+    l->ep.error = 0;
+    l->ep.flags &= (uint16_t) ~(EP_SHUT_RD | EP_SHUT_WR);
+    l->flags = c->flags & kept;
+    l->rcvbuf = c->rcvbuf;
+    l->sndbuf = c->sndbuf;
+    l->cc = c->cc;
+    return l;
+}
+
+int tcp_listen(struct tcp *tcp, struct endpoint **ep, int backlog) {
+    struct env *env = tcp->env;
+    uint32_t most = (uint32_t)env->sysctl.somaxconn;
+    uint32_t queue = (uint32_t)backlog < most ? (uint32_t)backlog : most;
+    if ((*ep)->kind == ENDPOINT_LISTENER) {
+        tcp_listener_of(*ep)->backlog = queue;
+        return 0;
+    }
+    struct tcp_conn *c = tcp_conn_of(*ep);
+    if (tcp_state(c) != WEIR_TCP_CLOSED ||
+        c->flags & (CONN_CONNECTING | CONN_CONNECTED))
+        return env_fail(env, EINVAL, WEIR_BAD_STATE);
+    int r = c->ep.lport ? 0 : tcp_port_any(tcp, c);
+    if (r < 0)
+        return r;
+    struct tcp_listener *l = listener_of_conn(tcp, c);
+    if (!l)
+        return env_fail(env, ENOMEM, WEIR_NOMEM);
+    if ((r = tcp_port_listen(tcp, c, l)) < 0) {
+        arena_free(env->arena, l, sizeof(*l));
+        endpoint_touch(env, &c->ep);
+        return r;
+    }
+    l->backlog = queue;
+    l->opt = c->opt;
+    c->opt = NULL;
+    c->ep.extra = NULL;
+    const struct tcp_tuple t = tcp_conn_tuple(c);
+    tcp_state_note(tcp, &t, endpoint_sock(&l->ep), WEIR_TCP_CLOSED,
+                   WEIR_TCP_LISTEN, WEIR_NONE);
+    record_named(tcp, &l->ep, true, queue);
+    tcp_conn_destroy(tcp, c);
+    *ep = &l->ep;
+    endpoint_touch(env, *ep);
+    return 0;
+}
+
+/* What connect() says on a socket that has been connected or is about to be;
+ * 1: on with a new connection. As inet_stream_connect(). */
+static int connect_again(struct tcp *tcp, struct tcp_conn *c) {
+    struct env *env = tcp->env;
+    if (c->flags & CONN_CONNECTED)
+        return env_fail(env, EISCONN, WEIR_BAD_STATE);
+    if (!(c->flags & CONN_CONNECTING))
+        return tcp_state(c) == WEIR_TCP_CLOSED
+                   ? 1
+                   : env_fail(env, EISCONN, WEIR_BAD_STATE);
+    if (tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)))
+        return env_fail(env, EALREADY, WEIR_BAD_STATE);
+    c->flags &= ~(uint32_t)CONN_CONNECTING;
+    if (tcp_state(c) == WEIR_TCP_CLOSED) {
+        int error = c->ep.error ? c->ep.error : ECONNABORTED;
+        enum weir_reason why = c->ep.reason;
+        struct endpoint *ep = &c->ep;
+        c->ep.error = 0;
+        tcp_disconnect(tcp, &ep);
+        return env_fail(env, error, why);
+    }
+    c->flags |= CONN_CONNECTED;
+    return 0;
+}
+
+/* Source address, route, port and place in the hash. */
+static int connect_place(struct tcp *tcp, struct tcp_conn *c,
+                         const struct weir_endpoint *peer, struct ip_way *way) {
+    struct env *env = tcp->env;
+    struct endpoint *ep = &c->ep;
+    struct weir_addr dst = peer->addr, src = ep->laddr;
+    if (weir_addr_is_any(&dst)) /* this host (Linux) */
+        dst =
+            weir_addr_is_any(&src) ? weir_addr_v4(WEIR_IP4(127, 0, 0, 1)) : src;
+    if (weir_addr_is_multicast(&dst) || ip_is_broadcast(tcp->ip, &dst))
+        return env_fail(env, ENETUNREACH, WEIR_NO_ROUTE); /* MUST-46 */
+    int r = ip_route(tcp->ip, &src, &dst, ep->ifindex, false, way);
+    if (r < 0)
+        return env_fail(env, -r, WEIR_NO_ROUTE);
+    const struct weir_addr was_l = ep->laddr, was_r = ep->raddr;
+    const uint16_t was_port = ep->rport;
+    tcp_port_lift(tcp, c);
+    ep->laddr = src;
+    ep->raddr = dst;
+    ep->rport = peer->port;
+    tcp_port_put(tcp, c);
+    r = tcp_port_connect(tcp, c);
+    if (r < 0) {
+        tcp_port_lift(tcp, c);
+        ep->laddr = was_l;
+        ep->raddr = was_r;
+        ep->rport = was_port;
+        tcp_port_put(tcp, c);
+        return r;
+    }
+    return 0;
+}
+
+/* The TIME_WAIT whose tuple we take: start past all it may have seen. */
+static void succeed_tw(struct tcp *tcp, struct tcp_conn *c,
+                       const struct tcp_tuple *t) {
+    struct tcp_node *n = tcp_lookup(tcp, t);
+    if (!n || n->kind != TCP_NODE_TW)
+        return;
+    struct tcp_tw *tw = tcp_tw_of(n);
+    c->snd.una = seq_add(tw->snd_nxt, 65535 + 2);
+    c->ts.offset = tw->ts_offset;
+    COUNT(tcp->env, TcpExt, TWRecycled);
+    tcp_tw_end(tcp, tw, WEIR_NONE);
+}
+
+int tcp_connect(struct tcp *tcp, struct endpoint *ep,
+                const struct weir_endpoint *peer) {
+    struct env *env = tcp->env;
+    if (ep->kind != ENDPOINT_TCP)
+        return env_fail(env, EISCONN, WEIR_BAD_STATE);
+    struct tcp_conn *c = tcp_conn_of(ep);
+    int r = connect_again(tcp, c);
+    if (r <= 0)
+        return r;
+    struct ip_way way;
+    tcp_unhash_conn(tcp, c);
+    r = connect_place(tcp, c, peer, &way);
+    if (r == 0 && !tcp_work_get(tcp, c))
+        r = env_fail(env, ENOMEM, WEIR_NOMEM);
+    if (r < 0) {
+        tcp_hash_conn(tcp, c, false);
+        return r;
+    }
+    const struct tcp_tuple t = tcp_conn_tuple(c);
+    c->snd.una = tcp_isn(tcp, &t);
+    c->ts.offset = tcp_ts_offset(tcp, &t);
+    succeed_tw(tcp, c, &t);
+    tcp_hash_conn(tcp, c, true);
+    c->snd.nxt = c->snd.una;
+    c->work->sendq.base = c->work->sendq.cur_seq = seq_add(c->snd.una, 1);
+    c->adv_mss = tcp_mss_of_mtu(way.mtu);
+    if (c->opt && c->opt->maxseg && c->adv_mss > c->opt->maxseg)
+        c->adv_mss = c->opt->maxseg;
+    uint8_t wscale;
+    c->rcv.wnd = tcp_first_window(tcp, c->rcvbuf, c->adv_mss,
+                                  env->sysctl.tcp_window_scaling != 0, &wscale);
+    c->rcv_wscale = wscale & 15u;
+    c->cwnd = 10u * 536;
+    c->ep.reason = WEIR_NONE;
+    c->ep.error = 0;
+    c->ep.flags &= (uint16_t) ~(EP_SHUT_RD | EP_SHUT_WR);
+    c->flags = (c->flags & ~(uint32_t)CONN_CONNECTED) | CONN_CONNECTING;
+    COUNT(env, Tcp, ActiveOpens);
+    record_named(tcp, ep, false, 0);
+    tcp_state_set(tcp, c, WEIR_TCP_SYN_SENT, WEIR_NONE);
+    tcp_dirty(tcp, c);
+    return env_fail(env, EINPROGRESS, WEIR_NONE);
+}
+
+int tcp_shutdown(struct tcp *tcp, struct endpoint *ep, int how) {
+    struct env *env = tcp->env;
+    struct tcp_conn *c = tcp_conn_of(ep);
+    bool rd = how != ABI_SHUT_WR, wr = how != ABI_SHUT_RD;
+    if (ep->kind ==
+        ENDPOINT_LISTENER) { /* Linux: as if closed; stays a socket */
+        if (rd)
+            ep->flags |= EP_SHUT_RD;
+        return 0;
+    }
+    if (tcp_state(c) == WEIR_TCP_CLOSED)
+        return env_fail(env, ENOTCONN, WEIR_BAD_STATE);
+    ep->flags |= (uint16_t)((rd ? EP_SHUT_RD : 0) | (wr ? EP_SHUT_WR : 0));
+    if (wr && tcp_state(c) == WEIR_TCP_SYN_SENT) {
+        /* Linux: shutdown of a connecting socket disconnects it */
+        tcp_end(tcp, c, 0, WEIR_NONE);
+        return 0;
+    }
+    if (wr)
+        tcp_send_fin(tcp, c);
+    endpoint_touch(env, ep);
+    return 0;
+}
+
+/* RFC 1122 4.2.2.13: close() with data unread, or SO_LINGER 0, is an abort. */
+static bool abort_on_close(const struct tcp_conn *c, enum weir_reason *why) {
+    if (tcp_in(c, IN(CLOSED) | IN(SYN_SENT) | IN(SYN_RECV)))
+        return false;
+    if (c->work && c->work->rcvq.bytes) {
+        *why = WEIR_TCP_ABORT_ON_CLOSE;
+        return true;
+    }
+    if (c->opt && c->opt->linger_s == 0) {
+        *why = WEIR_TCP_ABORT_ON_LINGER;
+        return true;
+    }
+    return false;
+}
+
+void tcp_close(struct tcp *tcp, struct endpoint *ep) {
+    struct env *env = tcp->env;
+    if (ep->kind == ENDPOINT_LISTENER) {
+        ep->flags |= EP_DEAD;
+        tcp_listener_close(tcp, tcp_listener_of(ep));
+        return;
+    }
+    struct tcp_conn *c = tcp_conn_of(ep);
+    enum weir_reason why;
+    if (abort_on_close(c, &why)) {
+        if (why == WEIR_TCP_ABORT_ON_CLOSE)
+            COUNT(env, TcpExt, TCPAbortOnClose);
+        else
+            COUNT(env, TcpExt, TCPAbortOnData);
+        tcp_abort(tcp, ep, why);
+        return;
+    }
+    tcp_orphan(tcp, c);
+}
+
+void tcp_abort(struct tcp *tcp, struct endpoint *ep, enum weir_reason reason) {
+    if (ep->kind == ENDPOINT_LISTENER) {
+        tcp_close(tcp, ep);
+        return;
+    }
+    struct tcp_conn *c = tcp_conn_of(ep);
+    ep->flags |= EP_DEAD;
+    endpoint_untouch(tcp->env, ep);
+    /* RFC 9293 3.10.5: a RST in every synchronized state */
+    if (!tcp_in(c, IN(CLOSED) | IN(SYN_SENT)))
+        tcp_reply_abort(tcp, c, reason);
+    tcp_end(tcp, c, 0, reason);
+}
+
+static struct endpoint *listener_to_conn(struct tcp *tcp,
+                                         struct tcp_listener *l) {
+    struct tcp_conn *c = tcp_conn_create(tcp);
+    if (!c)
+        return NULL;
+    endpoint_untouch(tcp->env, &l->ep);
+    c->ep.handle = l->ep.handle;
+    c->ep.tag = l->ep.tag;
+    c->ep.owner = l->ep.owner;
+    c->ep.flags = l->ep.flags & (uint16_t) ~(EP_SHUT_RD | EP_SHUT_WR);
+    c->ep.tos = l->ep.tos;
+    c->ep.ttl = l->ep.ttl;
+    c->ep.ifindex = l->ep.ifindex;
+    c->ep.extra = l->ep.extra;
+    l->ep.extra = NULL;
+    c->opt = l->opt;
+    l->opt = NULL;
+    c->rcvbuf = l->rcvbuf;
+    c->sndbuf = l->sndbuf;
+    c->flags |= l->flags;
+    if (l->flags & CONN_ADDR_LOCK)
+        c->ep.laddr = l->ep.laddr;
+    uint16_t port = l->flags & CONN_PORT_LOCK ? l->ep.lport : 0;
+    tcp_listener_close(tcp, l);
+    if (port)
+        tcp_port_bind(tcp, c, port);
+    return &c->ep;
+}
+
+int tcp_disconnect(struct tcp *tcp, struct endpoint **ep) {
+    struct env *env = tcp->env;
+    if ((*ep)->kind == ENDPOINT_LISTENER) {
+        struct endpoint *fresh = listener_to_conn(tcp, tcp_listener_of(*ep));
+        if (!fresh)
+            return env_fail(env, ENOMEM, WEIR_NOMEM);
+        *ep = fresh;
+        return 0;
+    }
+    struct tcp_conn *c = tcp_conn_of(*ep);
+    /* Linux: RST where the peer still expects something of us */
+    if (tcp_in(c, IN(ESTABLISHED) | IN(CLOSE_WAIT) | IN(FIN_WAIT1) |
+                      IN(FIN_WAIT2) | IN(SYN_RECV) | IN(CLOSING) |
+                      IN(LAST_ACK))) {
+        tcp_reply_abort(tcp, c, WEIR_TCP_DISCONNECT_WITH_DATA);
+        tcp_end(tcp, c, ECONNRESET, WEIR_TCP_DISCONNECT_WITH_DATA);
+    } else if (tcp_state(c) == WEIR_TCP_SYN_SENT) {
+        tcp_end(tcp, c, ECONNRESET, WEIR_NONE);
+    }
+    if (c->work)
+        tcp_recvq_clear(tcp, c->work);
+    const uint32_t gone = CONN_CONNECTING | CONN_CONNECTED | CONN_PASSIVE |
+                          CONN_FIN | CONN_FIN_SENT | CONN_FIN_RCVD | CONN_TS |
+                          CONN_SACK | CONN_WSCALE | CONN_URG_WAIT |
+                          CONN_URG_HERE | CONN_URG_READ | CONN_MORE;
+    tcp_port_lift(tcp, c);
+    if (!(c->flags & CONN_ADDR_LOCK))
+        c->ep.laddr = weir_addr_v4(0);
+    c->ep.raddr = weir_addr_v4(0);
+    c->ep.rport = 0;
+    tcp_port_put(tcp, c);
+    if (!(c->flags & CONN_PORT_LOCK)) {
+        tcp_port_release(tcp, c);
+        c->ep.lport = 0;
+        c->flags &= ~(uint32_t)CONN_PORT_BIND;
+    }
+    c->flags &= ~gone;
+    c->ep.flags &= (uint16_t) ~(EP_SHUT_RD | EP_SHUT_WR);
+    c->srtt_us = c->rttvar_us = 0;
+    c->mss = c->peer_mss = 536;
+    c->rcv_wscale = c->snd_wscale = 0;
+    c->read = c->written = 0;
+    tcp_work_rest(tcp, c);
+    endpoint_touch(env, &c->ep);
+    return 0;
+}

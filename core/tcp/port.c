@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Local ports: who may bind what, and which port a connect() gets.
+ *
+ * For each port in use there is a list of groups of sockets that are alike in
+ * all that a conflict depends on (address, device, SO_REUSEADDR, SO_REUSEPORT,
+ * listening), with a count: ten thousand accepted connections are one group.
+ * The rules are Linux's: two sockets may share a port where their addresses
+ * differ, or both have SO_REUSEADDR and the other does not listen, or both have
+ * SO_REUSEPORT. A port that only connect() took may be taken by connect() again
+ * while the 4-tuple differs.
+ */
+#include <assert.h>
+
+#include "tcp/rooms.h"
+
+static struct tcp_port **port_slot(struct tcp *tcp, uint16_t port) {
+    struct tcp_port **p = &tcp->ports[port % TCP_PORT_BUCKETS];
+    while (*p && (*p)->port != port)
+        p = &(*p)->next;
+    return p;
+}
+
+/* All but the device. */
+static bool alike(const struct tcp_bind *a, const struct tcp_bind *b) {
+    return a->laddr == b->laddr && a->reuse == b->reuse &&
+           a->reuseport == b->reuseport && a->listening == b->listening &&
+           a->by_connect == b->by_connect;
+}
+
+static bool same_group(const struct tcp_bind *a, const struct tcp_bind *b) {
+    return alike(a, b) && a->ifindex == b->ifindex;
+}
+
+static struct tcp_bind group_of(const struct endpoint *ep, bool listening,
+                                bool by_connect) {
+    return (struct tcp_bind){
+        .laddr = weir_addr_to_v4(&ep->laddr),
+        .ifindex = ep->ifindex,
+        .reuse = (ep->flags & EP_REUSEADDR) != 0,
+        .reuseport = (ep->flags & EP_REUSEPORT) != 0,
+        .listening = listening,
+        .by_connect = by_connect,
+    };
+}
+
+static struct tcp_bind group_of_conn(const struct tcp_conn *c) {
+    return group_of(&c->ep, false, !(c->flags & CONN_PORT_BIND));
+}
+
+static struct tcp_bind group_of_tw(const struct tcp_tw *tw) {
+    return (struct tcp_bind){
+        .laddr = tw->laddr,
+        .reuse = (tw->node.tw_flags & TW_REUSEADDR) != 0,
+        .reuseport = (tw->node.tw_flags & TW_REUSEPORT) != 0,
+        .by_connect = !(tw->node.tw_flags & TW_BIND),
+    };
+}
+
+/* False: no memory. */
+static bool hold(struct tcp *tcp, uint16_t port, const struct tcp_bind *want) {
+    struct weir_arena *a = tcp->env->arena;
+    struct tcp_port **slot = port_slot(tcp, port);
+    if (!*slot) {
+        if (!(*slot = arena_zalloc(a, sizeof(**slot))))
+            return false;
+        (*slot)->port = port;
+    }
+    struct tcp_bind *b = (*slot)->binds;
+    while (b && !same_group(b, want))
+        b = b->next;
+    if (!b) {
+        if (!(b = arena_alloc(a, sizeof(*b))))
+            return false; /* an empty tcp_port does no harm */
+        *b = *want;
+        b->count = 0;
+        b->next = (*slot)->binds;
+        (*slot)->binds = b;
+    }
+    b->count++;
+    return true;
+}
+
+static void let_go(struct tcp *tcp, uint16_t port, const struct tcp_bind *was) {
+    struct weir_arena *a = tcp->env->arena;
+    struct tcp_port **slot = port_slot(tcp, port);
+    assert(*slot);
+    struct tcp_bind **b = &(*slot)->binds;
+    while (*b && !same_group(*b, was))
+        b = &(*b)->next;
+    if (!*b) /* SO_BINDTODEVICE came after bind() */
+        for (b = &(*slot)->binds; *b && !alike(*b, was);)
+            b = &(*b)->next;
+    assert(*b);
+    if (--(*b)->count == 0) {
+        struct tcp_bind *gone = *b;
+        *b = gone->next;
+        arena_free(a, gone, sizeof(*gone));
+    }
+    if (!(*slot)->binds) {
+        struct tcp_port *gone = *slot;
+        *slot = gone->next;
+        arena_free(a, gone, sizeof(*gone));
+    }
+}
+
+/* `relax`: SO_REUSEADDR and SO_REUSEPORT count (a port that was asked for, not
+ * one to be found). */
+static bool conflict(const struct tcp_bind *b, const struct tcp_bind *want,
+                     bool relax) {
+    if (b->ifindex && want->ifindex && b->ifindex != want->ifindex)
+        return false;
+    if (b->laddr && want->laddr && b->laddr != want->laddr)
+        return false;
+    if (relax && b->reuse && want->reuse && !b->listening)
+        return false;
+    if (relax && b->reuseport && want->reuseport)
+        return false;
+    return true;
+}
+
+static bool port_conflicts(struct tcp *tcp, uint16_t port,
+                           const struct tcp_bind *want, bool relax) {
+    const struct tcp_port *p = *port_slot(tcp, port);
+    for (const struct tcp_bind *b = p ? p->binds : NULL; b; b = b->next)
+        if (conflict(b, want, relax))
+            return true;
+    return false;
+}
+
+static int take(struct tcp *tcp, struct tcp_conn *c, uint16_t port) {
+    const struct tcp_bind want = group_of_conn(c);
+    if (!hold(tcp, port, &want))
+        return env_fail(tcp->env, ENOMEM, WEIR_NOMEM);
+    c->ep.lport = port;
+    c->flags |= CONN_PORT;
+    return 0;
+}
+
+int tcp_port_bind(struct tcp *tcp, struct tcp_conn *c, uint16_t port) {
+    c->flags |= CONN_PORT_BIND;
+    const struct tcp_bind want = group_of_conn(c);
+    if (port_conflicts(tcp, port, &want, true))
+        return env_fail(tcp->env, EADDRINUSE, WEIR_ADDR_IN_USE);
+    return take(tcp, c, port);
+}
+
+/* Ports of one parity for bind(), of the other first for connect(), so that
+ * the two do not get in each other's way. */
+static uint16_t nth_port(const struct sysctl *s, uint32_t start, uint32_t i,
+                         uint32_t parity) {
+    uint32_t low = (uint32_t)s->ip_local_port_range[0];
+    uint32_t n = (uint32_t)s->ip_local_port_range[1] - low + 1;
+    uint32_t half = n / 2 ? n / 2 : 1;
+    uint32_t k = (start + i) % half * 2 + (i < half ? parity : parity ^ 1);
+    return (uint16_t)(low + (k < n ? k : n - 1));
+}
+
+static uint32_t range_size(const struct sysctl *s) {
+    return (uint32_t)(s->ip_local_port_range[1] - s->ip_local_port_range[0] +
+                      1);
+}
+
+int tcp_port_any(struct tcp *tcp, struct tcp_conn *c) {
+    const struct sysctl *s = &tcp->env->sysctl;
+    uint32_t n = range_size(s), start = rng_below(&tcp->env->rng, n);
+    c->flags |= CONN_PORT_BIND;
+    const struct tcp_bind want = group_of_conn(c);
+    for (uint32_t i = 0; i <= n; i++) {
+        uint16_t port = nth_port(s, start, i, 1);
+        if (!port_conflicts(tcp, port, &want, false))
+            return take(tcp, c, port);
+    }
+    return env_fail(tcp->env, EADDRINUSE, WEIR_NO_PORTS);
+}
+
+/* Is the tuple free? A TIME_WAIT that may be reused makes way. */
+static bool tuple_free(struct tcp *tcp, const struct tcp_tuple *t) {
+    struct tcp_node *n = tcp_lookup(tcp, t);
+    if (!n)
+        return true;
+    return n->kind == TCP_NODE_TW && tcp_tw_reusable(tcp, tcp_tw_of(n));
+}
+
+static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
+    const struct tcp_port *p = *port_slot(tcp, port);
+    for (const struct tcp_bind *b = p ? p->binds : NULL; b; b = b->next)
+        if (!b->by_connect)
+            return true;
+    return false;
+}
+
+/* RFC 6056 3.3.4: from a keyed hash of the destination, then onwards. */
+int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
+    struct tcp_tuple t = tcp_conn_tuple(c);
+    if (c->ep.lport) {
+        if (tuple_free(tcp, &t))
+            return 0;
+        return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_ADDR_IN_USE);
+    }
+    const struct sysctl *s = &tcp->env->sysctl;
+    uint32_t n = range_size(s);
+    const uint32_t key[3] = {weir_addr_to_v4(&t.laddr),
+                             weir_addr_to_v4(&t.raddr), t.rport};
+    uint64_t h = siphash(tcp->port_key, key, sizeof(key));
+    uint32_t *turn = &tcp->port_turn[h % 64];
+    uint32_t start = (uint32_t)(h >> 32) + *turn;
+    for (uint32_t i = 0; i <= n; i++) {
+        t.lport = nth_port(s, start, i, 0);
+        if (bound_by_bind(tcp, t.lport) || !tuple_free(tcp, &t))
+            continue;
+        *turn += i + 1;
+        return take(tcp, c, t.lport);
+    }
+    return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_NO_PORTS);
+}
+
+void tcp_port_share(struct tcp *tcp, struct tcp_conn *child) {
+    const struct tcp_bind want = group_of_conn(child);
+    if (hold(tcp, child->ep.lport, &want))
+        child->flags |= CONN_PORT;
+}
+
+void tcp_port_release(struct tcp *tcp, struct tcp_conn *c) {
+    if (!(c->flags & CONN_PORT))
+        return;
+    tcp_port_lift(tcp, c);
+    c->flags &= ~(uint32_t)CONN_PORT;
+}
+
+void tcp_port_to_tw(struct tcp *tcp, struct tcp_conn *c, struct tcp_tw *tw) {
+    uint16_t flags = 0;
+    if (c->ep.flags & EP_REUSEADDR)
+        flags |= TW_REUSEADDR;
+    if (c->ep.flags & EP_REUSEPORT)
+        flags |= TW_REUSEPORT;
+    if (c->flags & CONN_PORT_BIND)
+        flags |= TW_BIND;
+    tw->node.tw_flags |= flags;
+    const struct tcp_bind want = group_of_tw(tw);
+    if (c->flags & CONN_PORT && hold(tcp, tw->lport, &want))
+        tw->node.tw_flags |= TW_PORT;
+    tcp_port_release(tcp, c);
+}
+
+void tcp_port_release_tw(struct tcp *tcp, struct tcp_tw *tw) {
+    if (!(tw->node.tw_flags & TW_PORT))
+        return;
+    const struct tcp_bind was = group_of_tw(tw);
+    let_go(tcp, tw->lport, &was);
+}
+
+void tcp_port_lift(struct tcp *tcp, struct tcp_conn *c) {
+    if (!(c->flags & CONN_PORT))
+        return;
+    const struct tcp_bind was = group_of_conn(c);
+    let_go(tcp, c->ep.lport, &was);
+}
+
+void tcp_port_put(struct tcp *tcp, struct tcp_conn *c) {
+    if (!(c->flags & CONN_PORT))
+        return;
+    const struct tcp_bind want = group_of_conn(c);
+    if (!hold(tcp, c->ep.lport, &want))
+        c->flags &= ~(uint32_t)CONN_PORT;
+}
+
+int tcp_port_listen(struct tcp *tcp, struct tcp_conn *c,
+                    struct tcp_listener *l) {
+    uint16_t port = c->ep.lport;
+    const struct tcp_bind want = group_of(&c->ep, true, false);
+    tcp_port_lift(tcp, c); /* not in conflict with itself */
+    bool bad = port_conflicts(tcp, port, &want, true);
+    if (bad || !hold(tcp, port, &want)) {
+        tcp_port_put(tcp, c);
+        return bad ? env_fail(tcp->env, EADDRINUSE, WEIR_ADDR_IN_USE)
+                   : env_fail(tcp->env, ENOMEM, WEIR_NOMEM);
+    }
+    c->flags &= ~(uint32_t)CONN_PORT;
+    struct tcp_listener **head = &tcp->listeners[port % TCP_LISTEN_BUCKETS];
+    l->next = *head;
+    l->prev = NULL;
+    if (*head)
+        (*head)->prev = l;
+    *head = l;
+    return 0;
+}
+
+void tcp_port_listener_lift(struct tcp *tcp, struct tcp_listener *l) {
+    const struct tcp_bind was = group_of(&l->ep, true, false);
+    let_go(tcp, l->ep.lport, &was);
+}
+
+void tcp_port_listener_put(struct tcp *tcp, struct tcp_listener *l) {
+    const struct tcp_bind want = group_of(&l->ep, true, false);
+    bool held = hold(tcp, l->ep.lport, &want);
+    assert(held); /* its place was given back a moment ago */
+}
+
+void tcp_port_unlisten(struct tcp *tcp, struct tcp_listener *l) {
+    tcp_port_listener_lift(tcp, l);
+    if (l->next)
+        l->next->prev = l->prev;
+    if (l->prev)
+        l->prev->next = l->next;
+    else
+        tcp->listeners[l->ep.lport % TCP_LISTEN_BUCKETS] = l->next;
+}

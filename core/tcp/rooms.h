@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_CORE_TCP_ROOMS_H
+#define WEIR_CORE_TCP_ROOMS_H
+/*
+ * What the rooms of TCP offer each other, by file.
+ */
+#include <errno.h>
+
+#include "base/abi.h"
+#include "tcp/conn.h"
+#include "tcp/tcp.h"
+
+/* ---- tcp.c: lives of connections ---- */
+
+struct tcp_conn *tcp_conn_create(struct tcp *tcp);
+/* Free it and all it holds; sends nothing, tells nobody. */
+void tcp_conn_destroy(struct tcp *tcp, struct tcp_conn *c);
+/* The work block, taken at the first need; NULL where memory is out. */
+struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c);
+/* Give the work block back where nothing needs it. */
+void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c);
+/* The options block, likewise; stays. */
+struct tcp_opts *tcp_opts_get(struct tcp *tcp, struct tcp_opts **slot);
+/* Put it in the list of those that have something to send. */
+void tcp_dirty(struct tcp *tcp, struct tcp_conn *c);
+void tcp_ack_now(struct tcp *tcp, struct tcp_conn *c);
+void tcp_request_dirty(struct tcp *tcp, struct tcp_request *r);
+
+/* ---- state.c ---- */
+
+void tcp_state_set(struct tcp *tcp, struct tcp_conn *c, unsigned to,
+                   enum weir_reason reason);
+/* The same for what is not a tcp_conn: only the event and the transition. */
+void tcp_state_note(struct tcp *tcp, const struct tcp_tuple *t, uint32_t sock,
+                    unsigned from, unsigned to, enum weir_reason reason);
+/* The first state of what comes into being in it; no event. */
+void tcp_state_init(struct tcp_node *node, unsigned state);
+struct tcp_tuple tcp_conn_tuple(const struct tcp_conn *c);
+
+/* ---- demux.c ---- */
+
+void tcp_hash_conn(struct tcp *tcp, struct tcp_conn *c, bool by_tuple);
+void tcp_unhash_conn(struct tcp *tcp, struct tcp_conn *c);
+void tcp_hash_node(struct tcp *tcp, struct tcp_node *n,
+                   const struct tcp_tuple *t);
+void tcp_unhash_node(struct tcp *tcp, struct tcp_node *n,
+                     const struct tcp_tuple *t);
+struct tcp_tuple tcp_tw_tuple(const struct tcp_tw *tw);
+/* Connection, half-open or TIME_WAIT of that tuple; NULL: none. */
+struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t);
+struct tcp_listener *tcp_lookup_listener(struct tcp *tcp,
+                                         const struct tcp_tuple *t,
+                                         unsigned ifindex);
+uint32_t tcp_tuple_hash(const struct tcp *tcp, const struct tcp_tuple *t);
+
+/* ---- port.c ---- */
+
+/* bind(): the connection's address with `port`. 0 or -EADDRINUSE. */
+int tcp_port_bind(struct tcp *tcp, struct tcp_conn *c, uint16_t port);
+/* A free port, for bind() of port 0 and listen() without bind(). */
+int tcp_port_any(struct tcp *tcp, struct tcp_conn *c);
+/* For connect(): raddr, rport and laddr are set; finds a port where there is
+ * none yet. 0 or -EADDRNOTAVAIL. */
+int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c);
+/* An accepted connection holds its listener's port too. */
+void tcp_port_share(struct tcp *tcp, struct tcp_conn *child);
+void tcp_port_release(struct tcp *tcp, struct tcp_conn *c);
+/* The hold of `c` passes to `tw`, and ends. */
+void tcp_port_to_tw(struct tcp *tcp, struct tcp_conn *c, struct tcp_tw *tw);
+void tcp_port_release_tw(struct tcp *tcp, struct tcp_tw *tw);
+/* Before and after a change of what the hold is filed under (address, flags,
+ * device). */
+void tcp_port_lift(struct tcp *tcp, struct tcp_conn *c);
+void tcp_port_put(struct tcp *tcp, struct tcp_conn *c);
+/* The listener takes over the hold of `c`: 0 or -EADDRINUSE. */
+int tcp_port_listen(struct tcp *tcp, struct tcp_conn *c,
+                    struct tcp_listener *l);
+/* As tcp_port_lift and _put, for a listener's flags. */
+void tcp_port_listener_lift(struct tcp *tcp, struct tcp_listener *l);
+void tcp_port_listener_put(struct tcp *tcp, struct tcp_listener *l);
+void tcp_port_unlisten(struct tcp *tcp, struct tcp_listener *l);
+
+/* ---- listen.c ---- */
+
+void tcp_listen_input(struct tcp *tcp, struct tcp_listener *l,
+                      struct tcp_segment *seg);
+void tcp_request_input(struct tcp *tcp, struct tcp_request *r,
+                       struct tcp_segment *seg);
+void tcp_request_send(struct tcp *tcp, struct tcp_request *r);
+void tcp_request_end(struct tcp *tcp, struct tcp_request *r,
+                     enum weir_reason reason);
+void tcp_listener_close(struct tcp *tcp, struct tcp_listener *l);
+void tcp_listener_free(struct tcp *tcp, struct tcp_listener *l);
+
+/* ---- handshake.c ---- */
+
+tcp_seq tcp_isn(struct tcp *tcp, const struct tcp_tuple *t);
+uint32_t tcp_ts_offset(struct tcp *tcp, const struct tcp_tuple *t);
+/* MSS to announce on that way, and the window to begin with. */
+uint16_t tcp_mss_of_mtu(uint32_t mtu);
+uint32_t tcp_first_window(const struct tcp *tcp, uint32_t rcvbuf, unsigned mss,
+                          bool scaling, uint8_t *wscale);
+/* SYN options for a connection about to send SYN (`ack`: SYN+ACK). */
+void tcp_syn_options(struct tcp *tcp, struct tcp_conn *c, struct tcp_hdr *h,
+                     bool ack);
+void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c,
+                        struct tcp_segment *seg);
+/* SYN_RECV -> ESTABLISHED of a connection of ours (simultaneous open, or the
+ * child of a half-open one). */
+void tcp_established(struct tcp *tcp, struct tcp_conn *c,
+                     const struct tcp_segment *seg);
+struct tcp_conn *tcp_request_to_conn(struct tcp *tcp, struct tcp_request *r);
+void tcp_mss_update(struct tcp *tcp, struct tcp_conn *c, uint32_t mtu);
+
+/* ---- input.c ---- */
+
+void tcp_input(struct tcp *tcp, struct tcp_segment *seg);
+void tcp_conn_input(struct tcp *tcp, struct tcp_conn *c,
+                    struct tcp_segment *seg);
+
+/* ---- ack.c ---- */
+
+/* RFC 9293 3.10.7.4 fifth: the ACK field. False: drop the segment, with a
+ * reason in *why. */
+bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
+             enum weir_reason *why);
+
+/* ---- txlist.c: transmission records ---- */
+
+struct tcp_tx *tcp_tx_add(struct tcp *tcp, struct tcp_conn *c, tcp_seq end,
+                          uint8_t flags);
+void tcp_tx_sent(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx);
+void tcp_tx_remove(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx);
+/* Cut a record in two at `at`, which lies within; false: no memory. */
+bool tcp_tx_split(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx,
+                  tcp_seq at);
+void tcp_tx_set_lost(struct tcp_work *w, struct tcp_tx *tx);
+void tcp_tx_clear_lost(struct tcp_work *w, struct tcp_tx *tx);
+void tcp_tx_set_sacked(struct tcp_work *w, struct tcp_tx *tx);
+void tcp_tx_clear_sacked(struct tcp_work *w, struct tcp_tx *tx);
+void tcp_tx_clear(struct tcp *tcp, struct tcp_conn *c);
+/* Out of the pipe: neither SACKED nor lost: RFC 6675 4, in bytes. */
+uint32_t tcp_pipe(const struct tcp_conn *c);
+
+/* ---- sack.c, loss.c: what is lost; what to do about it ---- */
+
+struct tcp_ack_sample {
+    uint64_t newest_ns; /* sent time of the newest delivered record */
+    uint64_t rtt_ns;    /* of the newest one sent once; 0: none */
+    uint32_t acked;     /* bytes newly acknowledged cumulatively */
+    uint32_t sacked;    /* bytes newly SACKED */
+    uint32_t delivered; /* acked that was not SACKED, plus sacked */
+    uint32_t prior_pipe;
+    tcp_seq prior_una;
+    bool dsack;
+    bool retrans_acked; /* a retransmitted record was acknowledged */
+    bool orig_acked;    /* one never retransmitted was, after RTO */
+    bool dup;           /* a duplicate acknowledgment: RFC 5681 2 */
+    struct tcp_range dsack_range;
+    uint64_t sack_rtt_ns;
+    bool orig_sacked;
+};
+
+void tcp_sack_input(struct tcp *tcp, struct tcp_conn *c,
+                    const struct tcp_segment *seg, struct tcp_ack_sample *s);
+/* A record was delivered (acknowledged or SACKED). */
+void tcp_rack_delivered(struct tcp *tcp, struct tcp_conn *c,
+                        const struct tcp_tx *tx, const struct tcp_segment *seg);
+void tcp_loss_ack(struct tcp *tcp, struct tcp_conn *c,
+                  const struct tcp_segment *seg, struct tcp_ack_sample *s);
+void tcp_loss_rto(struct tcp *tcp, struct tcp_conn *c);
+void tcp_loss_reorder_timer(struct tcp *tcp, struct tcp_conn *c);
+void tcp_loss_probe_timer(struct tcp *tcp, struct tcp_conn *c);
+/* When to send a tail loss probe: ns from now; 0: not. */
+uint64_t tcp_loss_pto_ns(const struct tcp *tcp, const struct tcp_conn *c);
+void tcp_loss_idle(struct tcp *tcp, struct tcp_conn *c);
+
+/* ---- rtt.c ---- */
+
+void tcp_rtt_sample(struct tcp *tcp, struct tcp_conn *c, uint64_t rtt_ns);
+/* RTO without and with back-off, ns. */
+uint64_t tcp_rto_base_ns(const struct tcp *tcp, const struct tcp_conn *c);
+uint64_t tcp_rto_ns(const struct tcp *tcp, const struct tcp_conn *c);
+
+/* ---- sendq.c: bytes the program sent ---- */
+
+int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
+                   uint32_t len);
+int tcp_sendq_slice(struct tcp *tcp, struct tcp_conn *c,
+                    const struct weir_slice *slice);
+/* Refer to bytes from `seq`, at most `len`; returns how many went in. */
+uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
+                         uint32_t len, bool new_data);
+void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una);
+void tcp_sendq_clear(struct tcp *tcp, struct tcp_work *w);
+/* Bytes that may be added now. */
+uint32_t tcp_send_space(const struct tcp_conn *c);
+uint32_t tcp_unsent(const struct tcp_conn *c);
+
+/* ---- recvq.c, reassembly.c, receive.c: bytes the program has not read ---- */
+
+void tcp_recvq_add(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt);
+void tcp_recvq_drop(struct tcp *tcp, struct tcp_work *w, uint32_t bytes);
+void tcp_recvq_clear(struct tcp *tcp, struct tcp_work *w);
+/* Memory a packet of that many payload bytes stands for. */
+uint32_t tcp_charge(uint32_t len);
+void tcp_ofo_insert(struct tcp *tcp, struct tcp_conn *c,
+                    struct tcp_segment *seg);
+/* Move what has become contiguous to the receive queue; true: FIN reached. */
+bool tcp_ofo_deliver(struct tcp *tcp, struct tcp_conn *c);
+void tcp_ofo_clear(struct tcp *tcp, struct tcp_work *w);
+unsigned tcp_ofo_sacks(struct tcp *tcp, struct tcp_conn *c,
+                       struct tcp_sack *out, unsigned max);
+/* RFC 9293 3.10.7.4 seventh and eighth: text and FIN. */
+void tcp_receive(struct tcp *tcp, struct tcp_conn *c, struct tcp_segment *seg);
+void tcp_receive_dsack(struct tcp_conn *c, tcp_seq start, tcp_seq end);
+uint32_t tcp_receive_window(const struct tcp_conn *c); /* still on offer */
+/* The window to advertise now, bytes; remembers it as offered. */
+uint32_t tcp_select_window(struct tcp *tcp, struct tcp_conn *c);
+/* The program read `bytes`: window update, buffer auto-sizing. */
+void tcp_receive_read(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes);
+
+/* ---- urgent.c, data.c ---- */
+
+void tcp_urgent_input(struct tcp *tcp, struct tcp_conn *c,
+                      const struct tcp_segment *seg);
+void tcp_urgent_skip(struct tcp *tcp, struct tcp_conn *c);
+ssize_t tcp_urgent_recv(struct tcp *tcp, struct tcp_conn *c,
+                        const struct iovec *iov, int n, int flags,
+                        int *msg_flags);
+bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c);
+
+/* ---- output.c ---- */
+
+void tcp_output(struct tcp *tcp, struct tcp_conn *c);
+/* A header for this connection as it is now. */
+void tcp_out_fill(struct tcp *tcp, struct tcp_conn *c, struct tcp_out *out,
+                  uint8_t flags, tcp_seq seq);
+/* A segment of no length: probe of a zero window or a silent peer. */
+void tcp_output_probe(struct tcp *tcp, struct tcp_conn *c, tcp_seq seq,
+                      uint8_t nth);
+/* The oldest (or `tx`) record again, now; timers call this. */
+bool tcp_retransmit(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx);
+
+/* ---- reply.c ---- */
+
+/* RFC 9293 3.10.7.1: RST to a segment that has no connection. */
+void tcp_reply_reset(struct tcp *tcp, const struct tcp_segment *seg,
+                     enum weir_reason reason);
+/* RST that ends our connection. */
+void tcp_reply_abort(struct tcp *tcp, struct tcp_conn *c,
+                     enum weir_reason reason);
+/* An ACK of the connection as it is now, though it will not live on. */
+void tcp_reply_ack_of(struct tcp *tcp, struct tcp_conn *c);
+struct tcp_reply *tcp_reply_new(struct tcp *tcp);
+/* RFC 5961: an ACK to what may be an attack; rate limited. */
+void tcp_challenge_ack(struct tcp *tcp, struct tcp_conn *c);
+void tcp_replies_send(struct tcp *tcp);
+
+/* ---- timer.c ---- */
+
+/* Arm the connection's one timer for the earliest that is due. */
+void tcp_timer_update(struct tcp *tcp, struct tcp_conn *c);
+void tcp_xmit_arm(struct tcp *tcp, struct tcp_conn *c, enum tcp_xmit_timer t,
+                  uint64_t due);
+void tcp_xmit_disarm(struct tcp_conn *c);
+void tcp_delack_arm(struct tcp *tcp, struct tcp_conn *c, uint32_t ms);
+void tcp_keep_restart(struct tcp *tcp, struct tcp_conn *c);
+void tcp_timer_event(struct tcp *tcp, struct tcp_conn *c, enum weir_timer t,
+                     unsigned tries, uint64_t next_ns, uint32_t bytes,
+                     tcp_seq seq);
+
+/* ---- rexmit.c, keepalive.c: what timers do; each may end the connection */
+
+void tcp_rexmit_fired(struct tcp *tcp, struct tcp_conn *c);
+void tcp_persist_fired(struct tcp *tcp, struct tcp_conn *c);
+void tcp_keep_fired(struct tcp *tcp, struct tcp_conn *c);
+/* Has it tried in vain for as long as `retries` doublings of the RTO take (or
+ * TCP_USER_TIMEOUT)? */
+bool tcp_tried_enough(struct tcp *tcp, struct tcp_conn *c, unsigned retries);
+
+/* ---- end.c: how connections end ---- */
+
+/* It is over: error (0: none) to the program, queues dropped, CLOSED; freed
+ * where no handle holds it. */
+void tcp_end(struct tcp *tcp, struct tcp_conn *c, int error,
+             enum weir_reason reason);
+/* Out of the network, by a way that has its own state: timewait.c. */
+void tcp_detach(struct tcp *tcp, struct tcp_conn *c);
+/* The program will send no more. */
+void tcp_send_fin(struct tcp *tcp, struct tcp_conn *c);
+/* A peer's RST. */
+void tcp_reset(struct tcp *tcp, struct tcp_conn *c);
+/* close() with nothing unread: the rest of its life without a handle. */
+void tcp_orphan(struct tcp *tcp, struct tcp_conn *c);
+/* An orphan in FIN_WAIT_2 waits for the peer's FIN, but not for ever. False:
+ * the connection is no more (a mini-socket waits, or it was reset). */
+bool tcp_orphan_fin_wait2(struct tcp *tcp, struct tcp_conn *c);
+
+/* ---- timewait.c ---- */
+
+/* The connection moves to a mini-socket in `state` for `ms`. */
+void tcp_time_wait(struct tcp *tcp, struct tcp_conn *c, unsigned state,
+                   uint32_t ms);
+/* True: a SYN may reopen it (and the TIME_WAIT is gone): go on as if there had
+ * been none. */
+bool tcp_tw_input(struct tcp *tcp, struct tcp_tw *tw, struct tcp_segment *seg);
+void tcp_tw_end(struct tcp *tcp, struct tcp_tw *tw, enum weir_reason reason);
+/* RFC 6191: may connect() take its place? */
+bool tcp_tw_reusable(struct tcp *tcp, const struct tcp_tw *tw);
+
+/* ---- error.c ---- */
+
+void tcp_icmp_error(struct tcp *tcp, const struct ip_rx_error *err);
+
+/* ---- tcpinfo.c ---- */
+
+int tcp_info_option(struct tcp *tcp, struct endpoint *ep, void *value,
+                    uint32_t *len);
+
+/* ---- accept queue (listen.c) ---- */
+
+bool tcp_accept_full(const struct tcp_listener *l);
+void tcp_accept_add(struct tcp *tcp, struct tcp_listener *l,
+                    struct tcp_conn *c);
+void tcp_accept_remove(struct tcp *tcp, struct tcp_conn *c);
+
+#endif

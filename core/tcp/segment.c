@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Segments between packets and host order: the one place that reads a header
+ * that arrived and writes one that leaves, with its event.
+ */
+#include "tcp/segment.h"
+
+#include <errno.h>
+
+#include "pkt/pkt.h"
+
+enum { PROTO_TCP = 6 };
+
+static bool checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
+    if (pkt->flags & (WEIR_PKT_CSUM_PARTIAL | WEIR_PKT_CSUM_VALID))
+        return true;
+    uint16_t pseudo =
+        wire_pseudo_sum(weir_addr_to_v4(&rx->src), weir_addr_to_v4(&rx->dst),
+                        PROTO_TCP, pkt->len);
+    return pkt_sum(pkt, 0, pseudo) == 0xffff;
+}
+
+/* RFC 9293 3.1 (MUST-3): the checksum is verified before anything else is
+ * believed. */
+enum weir_reason tcp_segment_parse(struct tcp_segment *seg,
+                                   struct weir_pkt *pkt,
+                                   const struct ip_rx *rx) {
+    *seg = (struct tcp_segment){.pkt = pkt, .rx = rx};
+    seg->t.laddr = rx->dst;
+    seg->t.raddr = rx->src;
+    const uint8_t *p = pkt_pull(pkt, TCP_HDR_MIN);
+    if (!p)
+        return WEIR_PKT_TOO_SMALL;
+    unsigned hlen = tcp_hdr_len(p);
+    if (!hlen || !(p = pkt_pull(pkt, hlen)) || !tcp_hdr_parse(p, hlen, &seg->h))
+        return WEIR_PKT_TOO_SMALL;
+    seg->t.lport = seg->h.dport;
+    seg->t.rport = seg->h.sport;
+    seg->seq = seq_of(seg->h.seq);
+    seg->ack = seq_of(seg->h.ack);
+    seg->len = pkt->len - hlen;
+    seg->end = seq_add(seg->seq, seg->len + seg_has(seg, WEIR_SYN) +
+                                     seg_has(seg, WEIR_FIN));
+    if (!checksum_good(pkt, rx))
+        return WEIR_TCP_CSUM;
+    pkt_trim_front(pkt, hlen);
+    return WEIR_NONE;
+}
+
+static void record_sent(struct env *env, struct weir_pkt *pkt,
+                        const struct tcp_out *out, uint32_t len) {
+    struct weir_event *ev = env_record(env, WEIR_EV_SEGMENT_SENT, out->sock);
+    if (!ev)
+        return;
+    pkt->event = ev->id;
+    ev->seg.src = weir_addr_to_v4(&out->t.laddr);
+    ev->seg.dst = weir_addr_to_v4(&out->t.raddr);
+    ev->seg.sport = out->t.lport;
+    ev->seg.dport = out->t.rport;
+    ev->seg.seq = out->h.seq;
+    ev->seg.ack = out->h.ack;
+    ev->seg.len = len;
+    ev->seg.win = out->wnd_bytes;
+    ev->seg.proto = PROTO_TCP;
+    ev->seg.tcp_flags = out->h.flags;
+    ev->seg.nth = out->nth;
+    ev->seg.reason = out->reason;
+}
+
+int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
+                     const struct tcp_out *out) {
+    if (!pkt)
+        return -ENOBUFS;
+    uint32_t len = pkt->len;
+    struct tcp_hdr h = out->h;
+    h.sport = out->t.lport;
+    h.dport = out->t.rport;
+    unsigned hlen = tcp_hdr_size(&h);
+    uint8_t *p = pkt_push(pkt, hlen);
+    tcp_hdr_emit(p, &h);
+    uint16_t sum =
+        wire_pseudo_sum(weir_addr_to_v4(&out->t.laddr),
+                        weir_addr_to_v4(&out->t.raddr), PROTO_TCP, pkt->len);
+    p[TCP_CSUM_OFFSET] = (uint8_t)(sum >> 8);
+    p[TCP_CSUM_OFFSET + 1] = (uint8_t)sum;
+    pkt->flags |= WEIR_PKT_CSUM_PARTIAL;
+    pkt->csum_start = 0;
+    pkt->csum_offset = TCP_CSUM_OFFSET;
+    pkt->owner = out->owner;
+    record_sent(env, pkt, out, len);
+    COUNT(env, Tcp, OutSegs);
+    const struct ip_flow flow = {
+        .src = out->t.laddr,
+        .dst = out->t.raddr,
+        .ifindex = out->ifindex,
+        .proto = PROTO_TCP,
+        .tos = out->tos,
+        .ttl = out->ttl,
+        .df = out->df,
+    };
+    return ip_output(ip, pkt, &flow);
+}
+
+void tcp_segment_drop(struct env *env, struct tcp_segment *seg,
+                      enum weir_reason reason, uint32_t sock) {
+    if (!seg->pkt)
+        return;
+    const struct drop_info info = {
+        .src = weir_addr_to_v4(&seg->t.raddr),
+        .dst = weir_addr_to_v4(&seg->t.laddr),
+        .sport = seg->t.rport,
+        .dport = seg->t.lport,
+        .proto = PROTO_TCP,
+        .tcp_flags = seg->h.flags,
+        .ttl = seg->rx->ttl,
+        .seq = seg->h.seq,
+        .ack = seg->h.ack,
+        .len = seg->len,
+        .sock = sock,
+    };
+    pkt_drop(env, seg->pkt, reason, &info);
+    seg->pkt = NULL;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the program sent and the peer has not acknowledged: slices of counted
+ * buffers in sequence order. A copying send fills buffers of our own, appending
+ * to the last one as long as it has room (nobody holds bytes past its end); a
+ * send of slices takes references. Segments and retransmissions refer to the
+ * same bytes. `cur` remembers where new data begins, so that sending is
+ * constant work however long the queue is.
+ */
+#include <assert.h>
+
+#include "tcp/rooms.h"
+
+enum { BUF_MIN = 1024, BUF_MAX = 32768, RING_MIN = 8 };
+
+static struct weir_slice *slot(struct tcp_sendq *q, uint32_t i) {
+    return &q->ring[i & q->mask];
+}
+
+static bool room_for_slice(struct tcp *tcp, struct tcp_sendq *q) {
+    if (q->ring && q->tail - q->head <= q->mask)
+        return true;
+    struct weir_arena *a = tcp->env->arena;
+    uint32_t old = q->ring ? q->mask + 1 : 0, n = old ? old * 2 : RING_MIN;
+    struct weir_slice *ring = arena_alloc(a, n * sizeof(*ring));
+    if (!ring)
+        return false;
+    for (uint32_t i = q->head; i != q->tail; i++)
+        ring[i & (n - 1)] = *slot(q, i);
+    if (q->ring)
+        arena_free(a, q->ring, old * sizeof(*ring));
+    q->ring = ring;
+    q->mask = n - 1;
+    return true;
+}
+
+/* The first slice of new data may be the one just added. */
+static void add_slice(struct tcp_sendq *q, struct weir_slice s) {
+    *slot(q, q->tail++) = s;
+    q->bytes += s.len;
+}
+
+static uint32_t append_tail(struct tcp_sendq *q, const uint8_t *src,
+                            uint32_t len) {
+    if (!q->own_tail || q->head == q->tail)
+        return 0;
+    struct weir_slice *s = slot(q, q->tail - 1);
+    uint32_t room = s->buf->size - (s->off + s->len);
+    uint32_t n = len < room ? len : room;
+    memcpy(s->buf->data + s->off + s->len, src, n);
+    s->len += n;
+    q->bytes += n;
+    return n;
+}
+
+/* Buffers grow with what is written at once, and where much is queued. */
+static uint32_t buf_size(const struct tcp_sendq *q, uint32_t len) {
+    uint32_t want = len > q->bytes / 4 ? len : q->bytes / 4;
+    uint32_t size = BUF_MIN;
+    while (size < want && size < BUF_MAX)
+        size *= 2;
+    return size - (uint32_t)sizeof(struct weir_buf);
+}
+
+int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
+                   uint32_t len) {
+    struct tcp_sendq *q = &c->work->sendq;
+    uint32_t done = append_tail(q, src, len);
+    while (done < len) {
+        if (!room_for_slice(tcp, q))
+            break;
+        struct weir_buf *buf =
+            weir_buf_alloc(tcp->env->arena, buf_size(q, len - done));
+        if (!buf)
+            break;
+        uint32_t n = len - done < buf->size ? len - done : buf->size;
+        memcpy(buf->data, src + done, n);
+        add_slice(q, (struct weir_slice){buf, 0, n});
+        q->own_tail = true;
+        done += n;
+    }
+    COUNT_N(tcp->env, Weir, BytesCopiedIn, done);
+    return (int)done;
+}
+
+int tcp_sendq_slice(struct tcp *tcp, struct tcp_conn *c,
+                    const struct weir_slice *slice) {
+    struct tcp_sendq *q = &c->work->sendq;
+    if (!room_for_slice(tcp, q))
+        return -ENOBUFS;
+    add_slice(q, *slice);
+    q->own_tail = false;
+    return 0;
+}
+
+uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
+                         uint32_t len, bool new_data) {
+    struct tcp_sendq *q = &w->sendq;
+    uint32_t i = q->head, done = 0;
+    tcp_seq at = q->base;
+    if (seq_ge(seq, q->cur_seq) && (int32_t)(q->cur - q->head) >= 0) {
+        i = q->cur;
+        at = q->cur_seq;
+    }
+    while (done < len && i != q->tail) {
+        const struct weir_slice *s = slot(q, i);
+        uint32_t skip = (uint32_t)seq_diff(seq_add(seq, done), at);
+        if (skip < s->len) {
+            uint32_t n =
+                s->len - skip < len - done ? s->len - skip : len - done;
+            weir_buf_ref(s->buf);
+            if (weir_pkt_append(pkt, s->buf, s->off + skip, n) < 0) {
+                weir_buf_unref(s->buf);
+                break;
+            }
+            done += n;
+            if (skip + n < s->len)
+                break; /* the next new byte lies in this slice too */
+        }
+        if (i + 1 == q->tail && q->own_tail)
+            break; /* it may still grow */
+        at = seq_add(at, s->len);
+        i++;
+    }
+    if (new_data) {
+        q->cur = i;
+        q->cur_seq = at;
+    }
+    return done;
+}
+
+void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una) {
+    struct tcp_sendq *q = &w->sendq;
+    (void)tcp;
+    while (q->head != q->tail && seq_lt(q->base, una)) {
+        struct weir_slice *s = slot(q, q->head);
+        uint32_t n = (uint32_t)seq_diff(una, q->base);
+        if (n > s->len)
+            n = s->len;
+        bool cur_here = q->cur == q->head;
+        s->off += n;
+        s->len -= n;
+        q->base = seq_add(q->base, n);
+        q->bytes -= n;
+        if (cur_here)
+            q->cur_seq = q->base;
+        if (s->len)
+            return;
+        weir_buf_unref(s->buf);
+        q->head++;
+        if (cur_here)
+            q->cur = q->head;
+    }
+    if (q->head == q->tail) {
+        q->own_tail = false;
+        q->cur = q->head;
+        q->cur_seq = q->base;
+    }
+}
+
+void tcp_sendq_clear(struct tcp *tcp, struct tcp_work *w) {
+    struct tcp_sendq *q = &w->sendq;
+    for (; q->head != q->tail; q->head++)
+        weir_buf_unref(slot(q, q->head)->buf);
+    if (q->ring)
+        arena_free(tcp->env->arena, q->ring,
+                   (q->mask + 1) * sizeof(q->ring[0]));
+    q->ring = NULL;
+    q->bytes = 0;
+    q->own_tail = false;
+}
+
+uint32_t tcp_send_space(const struct tcp_conn *c) {
+    uint32_t queued = c->work ? c->work->sendq.bytes : 0;
+    return queued < c->sndbuf ? c->sndbuf - queued : 0;
+}
+
+uint32_t tcp_unsent(const struct tcp_conn *c) {
+    if (!c->work || !c->work->sendq.bytes)
+        return 0;
+    const struct tcp_sendq *q = &c->work->sendq;
+    int32_t n = seq_diff(seq_add(q->base, q->bytes), c->snd.nxt);
+    return n > 0 ? (uint32_t)n : 0; /* FIN sent: one past the bytes */
+}
