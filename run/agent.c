@@ -36,7 +36,8 @@
 #endif
 
 bool call_valid(const struct call *c) {
-    return ioctl(c->from->src.fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &c->id) == 0;
+    return !c->from ||
+           ioctl(c->from->src.fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &c->id) == 0;
 }
 
 static void call_free(struct call *c) {

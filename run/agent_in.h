@@ -26,11 +26,11 @@ struct task {
     int pidfd; /* of the thread where the kernel can, else of its process */
     struct answer lost;    /* reply found the caller gone */
     struct answer last_ok; /* last bind or connect that succeeded */
-    uint64_t entry_ns;     /* traced: when the call began */
     uint64_t event;        /* traced: its record */
     uint64_t inode;        /* traced: the socket it is about; 0: foreign */
     int stop_nr;           /* traced: the call; -1: not in one */
-    bool seized;
+    uint64_t stop_args[6];
+    bool drop_sigpipe; /* TCP would not have raised it */
 };
 
 /* A process. */
@@ -128,9 +128,10 @@ struct call {
     int flags; /* socket, accept: SOCK_*; sendto..: MSG_* */
     int type;  /* SOCK_STREAM, .. */
     struct message *message;
-    bool asked;    /* the stack will say when to try again */
-    unsigned step; /* sendmmsg, recvmmsg: messages done */
-    size_t done;   /* bytes of a stream sent so far */
+    bool asked;          /* the stack will say when to try again */
+    unsigned step;       /* sendmmsg, recvmmsg: messages done */
+    size_t done;         /* bytes of a stream moved so far */
+    int64_t done_result; /* traced: what the carrier said */
 };
 
 /* ---- agent.c ---- */

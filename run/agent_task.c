@@ -143,6 +143,13 @@ void program_executed(struct agent *ag, pid_t pid) {
                   0);
 }
 
+static bool is_waited(const struct agent *ag, const struct task *t) {
+    for (const struct call *c = ag->calls; c; c = c->next)
+        if (c->task == t)
+            return true;
+    return false;
+}
+
 /* wait_status -1: not known (its parent has it). */
 void program_ended(struct agent *ag, struct program *p, int wait_status) {
     program_event(ag, p, WEIR_EV_PROGRAM_EXITED, 0, wait_status);
@@ -158,16 +165,22 @@ void program_ended(struct agent *ag, struct program *p, int wait_status) {
     for (unsigned i = 0; i < TASKS; i++)
         for (struct task *t = ag->task[i], *next; t; t = next) {
             next = t->next;
-            bool waits = false;
-            for (struct call *c = ag->calls; c; c = c->next)
-                waits |= c->task == t;
-            if (t->pid == p->pid && !waits)
+            if (t->pid == p->pid && !is_waited(ag, t))
                 task_forget(ag, t);
         }
     free(p);
     /* It may have held the last descriptor of a listening socket. */
     struct proto m = {.op = PROTO_RELEASE};
     agent_note(ag, &m, NULL, -1);
+}
+
+/* Traced: threads are reported, too. */
+static void thread_ended(struct agent *ag, pid_t tid) {
+    for (struct task *t = ag->task[(unsigned)tid % TASKS]; t; t = t->next)
+        if (t->tid == tid && t->pid != tid && !is_waited(ag, t)) {
+            task_forget(ag, t);
+            return;
+        }
 }
 
 void agent_reap(struct agent *ag) {
@@ -184,6 +197,7 @@ void agent_reap(struct agent *ag) {
         }
         if (WIFCONTINUED(status))
             continue;
+        thread_ended(ag, pid);
         for (struct program *p = ag->programs; p; p = p->next)
             if (p->pid == pid) {
                 program_ended(ag, p, status);

@@ -3,6 +3,7 @@
  * What the door writes into the recorder: one record a call (begin, and the end
  * filled in), bytes through carriers, programs, releases, alarms.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -44,13 +45,10 @@ void call_record_why(struct weir_recorder *rec, weir_event_id id,
         ev->cause = cause;
 }
 
-static void name_socket(struct serve_conn *conn, struct weir_event *ev,
-                        const struct proto *m) {
-    struct end *e = end_get(conn->sv, m->inode);
-    if (m->call == WEIR_CALL_socket && e)
-        ev->sock = (uint32_t)(e->sock + 1);
-    if (e && !ev->cause && e->event != ev->id)
-        ev->cause = 0;
+static bool is_input(unsigned call) {
+    return call == WEIR_CALL_read || call == WEIR_CALL_readv ||
+           call == WEIR_CALL_recv || call == WEIR_CALL_recvfrom ||
+           call == WEIR_CALL_recvmsg || call == WEIR_CALL_recvmmsg;
 }
 
 void call_record_end(struct serve_conn *conn, const struct proto *m) {
@@ -58,16 +56,31 @@ void call_record_end(struct serve_conn *conn, const struct proto *m) {
     struct weir_event *ev = rec ? weir_event_find(rec, m->event) : NULL;
     if (!ev || ev->kind != WEIR_EV_CALL)
         return;
+    struct end *e = end_get(conn->sv, m->inode);
     uint64_t took = (now_of(conn) - ev->t_ns) / 1000;
     ev->call.result = m->result;
     ev->call.took_us = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
     if (m->result >= 0)
         ev->call.reason = 0;
-    if (m->rec[0] | m->rec[1]) {
-        ev->call.a0 = m->rec[0];
-        ev->call.a1 = m->rec[1];
-    }
-    name_socket(conn, ev, m);
+    if (e && m->call == WEIR_CALL_socket)
+        ev->sock = (uint32_t)(e->sock + 1);
+    struct weir_sockinfo info;
+    struct weir_stack *s = e ? end_stack(e) : NULL;
+    if (!s || !e->traced || weir_sockinfo(s, e->sock, &info))
+        return;
+    bool input = is_input(m->call);
+    if (input && !ev->cause)
+        ev->cause = e->because;
+    if (m->call >= WEIR_CALL_read && m->call <= WEIR_CALL_splice)
+        ev->call.a1 = input ? info.rx_queue : info.tx_queue;
+    if (m->result < 0 && m->result != -EAGAIN && !ev->call.reason)
+        ev->call.reason = (uint8_t)info.reason;
+}
+
+/* A data call begins: what it moves is caused by it. */
+void call_record_data(struct end *e, weir_event_id id) {
+    e->traced = true;
+    e->event = id;
 }
 
 /* The core writes the record of an accepted socket; whose it is and what its
@@ -101,6 +114,10 @@ void socket_record(struct end *e, const struct proto *m) {
 
 weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
                           weir_event_id cause) {
+    if (e->traced) { /* the call is the record */
+        *(out ? &e->bytes_out : &e->bytes_in) += bytes;
+        return e->event;
+    }
     struct weir_event *ev =
         weir_record(e->host->net->rec, WEIR_EV_DATA, e->host->number,
                     (uint32_t)(e->sock + 1), cause, loop_now(e->sv->loop));

@@ -48,6 +48,8 @@ struct end {
     uint32_t pid;
     uint64_t bytes_in, bytes_out;
     weir_event_id event;          /* the last call about it */
+    weir_event_id because;        /* behind the last change the core told */
+    bool traced;                  /* every call is seen: bytes need no record */
     struct weir_slice out;        /* read from the carrier, not yet taken */
     struct waiting *head, **tail; /* listening */
     unsigned waiting;
@@ -94,6 +96,7 @@ void serve_ready(void *door, struct host *h, const struct weir_ready *ready);
 
 /* ---- serve_call.c ---- */
 void call_record_end(struct serve_conn *conn, const struct proto *m);
+void call_record_data(struct end *e, weir_event_id id);
 weir_event_id call_record_begin(struct serve_conn *conn, const struct proto *m,
                                 int sock);
 void call_record_why(struct weir_recorder *rec, weir_event_id id,

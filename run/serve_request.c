@@ -42,6 +42,7 @@ static void do_socket(struct request *q) {
     e->pid = q->m->pid;
     weir_set_tag(q->stack, sock, e->inode, e->pid);
     q->e = e;
+    e->event = q->r->event;
     q->r->result = type == SOCK_DGRAM ? udp_open(e, q->data) : 0;
     if (q->r->result == 0)
         socket_record(e, q->m);
@@ -254,7 +255,12 @@ static bool without_socket(struct request *q) {
             q->r->result = -ENETDOWN;
         return true;
     case PROTO_CALL:
-        call_record_end(q->conn, q->m);
+        if (!q->m->seq)
+            call_record_end(q->conn, q->m);
+        else if (q->e)
+            call_record_data(q->e, q->r->event);
+        else
+            q->r->result = PROTO_FOREIGN;
         return true;
     case PROTO_PROGRAM:
         program_record(q->conn, q->m, q->data);
@@ -267,6 +273,9 @@ static bool without_socket(struct request *q) {
             end_released(q->e);
         else if (!q->e)
             serve_sweep(q->conn->sv);
+        else if (q->e->src.fd >= 0 && q->e->type == SOCK_STREAM &&
+                 !q->e->shut_both)
+            relay_out(q->e); /* finds the end behind the last byte */
         else if (!end_alive(q->e))
             end_released(q->e);
         return true;

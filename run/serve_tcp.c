@@ -270,6 +270,7 @@ void tcp_ready(struct end *e, const struct weir_ready *ready) {
     struct weir_stack *s = end_stack(e);
     struct serve *sv = e->sv;
     uint64_t inode = e->inode;
+    e->because = ready->cause;
     if (e->state == END_LISTENING)
         listener_fill(e);
     else if (e->state == END_CONNECTING)
