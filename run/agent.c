@@ -368,7 +368,11 @@ static bool agent_pass(struct loop_passer *p, uint64_t now) {
         next = c->next;
         if (c->held == NOT_HELD || c->seq)
             continue;
-        if (now >= c->deadline_ns) {
+        if (c->held == HELD_REPLY) {
+            if (c->step-- == 0)
+                c->expired(c);
+            any = true;
+        } else if (now >= c->deadline_ns) {
             c->expired(c);
             any = true;
         } else if (c->held == HELD_CONNECT && !call_valid(c)) {

@@ -121,7 +121,7 @@ struct call {
     void (*reply)(struct call *c, const struct proto *m, const void *data);
     /* Held until something happens: then called again. */
     void (*retry)(struct call *c);
-    enum { NOT_HELD, HELD_CONNECT, HELD_ACCEPT, HELD_DATA } held;
+    enum { NOT_HELD, HELD_CONNECT, HELD_ACCEPT, HELD_DATA, HELD_REPLY } held;
     uint64_t deadline_ns; /* of a held call; WEIR_NEVER */
     void (*expired)(struct call *c);
     int fd;    /* about to be injected; -1 */

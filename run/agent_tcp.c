@@ -30,10 +30,12 @@
 #include "run/view.h"
 
 #define BACKLOG                                                                \
-    65535 /* the kernel caps it; the core's limit is what counts               \
-           */
+#define ANSWER_PASSES 4 /* of the loop, before EINPROGRESS is told */
+65535 /* the kernel caps it; the core's limit is what counts               \
+       */
 
-void carrier_path(struct agent *ag, char out[108], char kind) {
+    void
+    carrier_path(struct agent *ag, char out[108], char kind) {
     snprintf(out, 108, "%s/%c%d.%u", ag->config.dir, kind, (int)getpid(),
              ++ag->serial);
 }
@@ -256,6 +258,11 @@ static void connect_expired(struct call *c) {
     call_return(c, call_valid(c) ? -EINPROGRESS : -EINTR);
 }
 
+static void connect_pending(struct call *c) {
+    c->held = NOT_HELD;
+    call_return(c, -EINPROGRESS);
+}
+
 /* The attempt has ended, c->flags says how. */
 static void connect_woken(struct call *c) {
     uint64_t inode = c->inode;
@@ -301,8 +308,14 @@ static void connect_done(struct call *c, const struct proto *m,
                       connect_woken, connect_expired);
             return;
         }
-        if (m->a[0] == 1) /* has no end yet */
+        if (m->a[0] == 1) { /* has no end yet */
             attach(c, c->dup, true);
+            /* What answers at once (lo) has answered when connect returns, as
+             * in the kernel: let the network run first. */
+            c->step = ANSWER_PASSES;
+            call_hold(c, HELD_REPLY, UINT64_MAX, NULL, connect_pending);
+            return;
+        }
     }
     simple_done(c, m, NULL);
 }
