@@ -29,8 +29,8 @@
 #include "run/agent_in.h"
 #include "run/view.h"
 
-#define BACKLOG                                                                \
 #define ANSWER_PASSES 4 /* of the loop, before EINPROGRESS is told */
+#define BACKLOG                                                                \
 65535 /* the kernel caps it; the core's limit is what counts               \
        */
 
