@@ -30,12 +30,9 @@
 #include "run/view.h"
 
 #define ANSWER_PASSES 4 /* of the loop, before EINPROGRESS is told */
-#define BACKLOG                                                                \
-65535 /* the kernel caps it; the core's limit is what counts               \
-       */
+#define BACKLOG 65535   /* the kernel caps it; the core's limit counts */
 
-    void
-    carrier_path(struct agent *ag, char out[108], char kind) {
+void carrier_path(struct agent *ag, char out[108], char kind) {
     snprintf(out, 108, "%s/%c%d.%u", ag->config.dir, kind, (int)getpid(),
              ++ag->serial);
 }
