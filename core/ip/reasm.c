@@ -40,8 +40,15 @@ static uint32_t piece_off(const struct weir_pkt *pkt) {
     return pkt->csum_start * 8u;
 }
 
+/* What a waiting fragment costs: a buffer that nobody else refers to is held by
+ * it whole, however few of its bytes are used. */
 static size_t truesize(const struct weir_pkt *pkt) {
-    return sizeof(*pkt) + pkt->len - pkt->head_len;
+    size_t bytes = sizeof(*pkt);
+    for (unsigned i = 0; i < pkt->nslices; i++) {
+        const struct weir_slice *s = &pkt->slice[i];
+        bytes += s->buf->refs == 1 ? s->buf->size : s->len;
+    }
+    return bytes;
 }
 
 bool frag_init(struct ip *ip) {
@@ -222,8 +229,8 @@ void ip_reassemble(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
     struct env *env = ip->env;
     COUNT(env, Ip, ReasmReqds);
     const struct drop_info info = drop_info_of(pkt, 0, h);
-    if (ip->frag_bytes + truesize(pkt) >
-        (size_t)env->sysctl.ipfrag_high_thresh) {
+    size_t cost = truesize(pkt);
+    if (ip->frag_bytes + cost > (size_t)env->sysctl.ipfrag_high_thresh) {
         COUNT(env, Ip, ReasmFails);
         pkt_drop(env, pkt, WEIR_FRAG_TOO_FAR, &info);
         return;
@@ -248,8 +255,8 @@ void ip_reassemble(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
             queue_kill(ip, q, WEIR_DUP_FRAG);
         return;
     }
-    q->bytes += truesize(pkt);
-    ip->frag_bytes += truesize(pkt);
+    q->bytes += cost;
+    ip->frag_bytes += cost;
     if (!h->mf)
         q->total = h->frag_off + pkt->len;
     if (h->frag_off == 0) {
