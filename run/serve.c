@@ -30,9 +30,9 @@ struct end *end_get(struct serve *sv, uint64_t inode) {
 static void end_event(struct loop_source *src, uint32_t events) {
     struct end *e = (struct end *)src;
     if (e->type == SOCK_DGRAM)
-        udp_end_ready(e);
+        datagram_end_ready(e);
     else
-        tcp_end_ready(e, events);
+        stream_end_ready(e, events);
 }
 
 struct end *end_new(struct serve_conn *conn, uint64_t inode, int sock,
@@ -75,7 +75,7 @@ void end_free(struct end *e) {
     while (*at != e)
         at = &(*at)->next;
     *at = e->next;
-    udp_close(e);
+    datagram_close(e);
     end_unwatch(e);
     while (e->head) {
         struct waiting *w = e->head;
@@ -113,9 +113,9 @@ void serve_ready(void *door, struct host *h, const struct weir_ready *ready) {
     if (!e || e->host != h || e->sock != ready->sock || !end_stack(e))
         return;
     if (e->type == SOCK_DGRAM)
-        udp_ready(e);
+        datagram_ready(e);
     else
-        tcp_ready(e, ready);
+        stream_ready(e, ready);
 }
 
 void serve_sweep(struct serve *sv) {

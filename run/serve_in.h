@@ -113,16 +113,16 @@ void socket_record(struct end *e, const struct proto *m);
 void released_record(struct end *e);
 
 /* ---- serve_tcp.c ---- */
-void tcp_attach(struct end *e, int fd, const struct proto *m);
-void tcp_connect(struct end *e, const struct proto *m, struct proto *r);
-void tcp_listen(struct end *e, const struct proto *m, const char *path,
-                struct proto *r);
-void tcp_accept(struct serve_conn *conn, struct end *listener,
-                const struct proto *m, struct proto *r);
-void tcp_unaccept(struct end *e);
-void tcp_pushed(struct end *e);
-void tcp_ready(struct end *e, const struct weir_ready *ready);
-void tcp_end_ready(struct end *e, uint32_t events);
+void stream_attach(struct end *e, int fd, const struct proto *m);
+void stream_connect(struct end *e, const struct proto *m, struct proto *r);
+void stream_listen(struct end *e, const struct proto *m, const char *path,
+                   struct proto *r);
+void stream_accept(struct serve_conn *conn, struct end *listener,
+                   const struct proto *m, struct proto *r);
+void stream_unaccept(struct end *e);
+void stream_pushed(struct end *e);
+void stream_ready(struct end *e, const struct weir_ready *ready);
+void stream_end_ready(struct end *e, uint32_t events);
 void listener_fill(struct end *e);
 
 /* ---- serve_relay.c ---- */
@@ -132,13 +132,13 @@ void end_reset(struct end *e);
 void end_released(struct end *e);
 
 /* ---- serve_udp.c ---- */
-int udp_open(struct end *e, const char *path);
-void udp_connect(struct end *e, const struct proto *m, struct proto *r,
-                 char path[108]);
-void udp_close(struct end *e);
-void udp_pushed(struct end *e);
-void udp_ready(struct end *e);
-void udp_end_ready(struct end *e);
+int datagram_open(struct end *e, const char *path);
+void datagram_connect(struct end *e, const struct proto *m, struct proto *r,
+                      char path[108]);
+void datagram_close(struct end *e);
+void datagram_pushed(struct end *e);
+void datagram_ready(struct end *e);
+void datagram_end_ready(struct end *e);
 
 /* ---- serve_live.c ---- */
 bool end_alive(struct end *e);

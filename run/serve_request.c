@@ -43,7 +43,7 @@ static void do_socket(struct request *q) {
     weir_set_tag(q->stack, sock, e->inode, e->pid);
     q->e = e;
     e->event = q->r->event;
-    q->r->result = type == SOCK_DGRAM ? udp_open(e, q->data) : 0;
+    q->r->result = type == SOCK_DGRAM ? datagram_open(e, q->data) : 0;
     if (q->r->result == 0)
         socket_record(e, q->m);
 }
@@ -63,12 +63,12 @@ static void do_connect(struct request *q) {
     if (q->m->a[1]) {
         q->r->result = -EAFNOSUPPORT;
     } else if (q->e->type == SOCK_DGRAM) {
-        udp_connect(q->e, q->m, q->r, q->out);
+        datagram_connect(q->e, q->m, q->r, q->out);
         q->r->len = (uint32_t)strnlen(q->out, 108);
     } else {
         if (!q->m->a[0])
             live_check(q->conn->sv, &q->m->ep);
-        tcp_connect(q->e, q->m, q->r);
+        stream_connect(q->e, q->m, q->r);
     }
 }
 
@@ -175,19 +175,19 @@ static void with_socket(struct request *q, int fd) {
         do_bind(q);
         break;
     case PROTO_LISTEN:
-        tcp_listen(q->e, q->m, q->data, q->r);
+        stream_listen(q->e, q->m, q->data, q->r);
         break;
     case PROTO_CONNECT:
         do_connect(q);
         break;
     case PROTO_ATTACH:
-        tcp_attach(q->e, dup(fd), q->m);
+        stream_attach(q->e, dup(fd), q->m);
         break;
     case PROTO_ACCEPT:
-        tcp_accept(q->conn, q->e, q->m, q->r);
+        stream_accept(q->conn, q->e, q->m, q->r);
         break;
     case PROTO_UNACCEPT:
-        tcp_unaccept(q->e);
+        stream_unaccept(q->e);
         break;
     case PROTO_NAME:
         do_name(q);
@@ -215,9 +215,9 @@ static void with_socket(struct request *q, int fd) {
         break;
     case PROTO_PUSHED:
         if (q->e->type == SOCK_DGRAM)
-            udp_pushed(q->e);
+            datagram_pushed(q->e);
         else
-            tcp_pushed(q->e);
+            stream_pushed(q->e);
         break;
     default:
         q->r->result = -EPROTO;

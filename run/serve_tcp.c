@@ -25,7 +25,7 @@ static bool is_closed(struct weir_stack *s, struct end *e,
     return weir_sockinfo(s, e->sock, info) || info->state == WEIR_TCP_CLOSED;
 }
 
-void tcp_connect(struct end *e, const struct proto *m, struct proto *r) {
+void stream_connect(struct end *e, const struct proto *m, struct proto *r) {
     struct weir_stack *s = end_stack(e);
     int err = weir_connect(s, e->sock, m->a[0] ? NULL : &m->ep);
     bool first = e->src.fd < 0 && e->state != END_DEAD;
@@ -53,7 +53,7 @@ void tcp_connect(struct end *e, const struct proto *m, struct proto *r) {
     r->result = err;
 }
 
-void tcp_attach(struct end *e, int fd, const struct proto *m) {
+void stream_attach(struct end *e, int fd, const struct proto *m) {
     struct weir_stack *s = end_stack(e);
     struct weir_sockinfo info;
     if (fd < 0)
@@ -113,8 +113,8 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
 
 /* ---- listen, accept ---- */
 
-void tcp_listen(struct end *e, const struct proto *m, const char *path,
-                struct proto *r) {
+void stream_listen(struct end *e, const struct proto *m, const char *path,
+                   struct proto *r) {
     struct weir_stack *s = end_stack(e);
     if (!m->a[1]) {
         r->result = weir_listen(s, e->sock, (int)m->a[0]);
@@ -184,8 +184,8 @@ static int take_waiting(struct end *e) {
     return fd;
 }
 
-void tcp_accept(struct serve_conn *conn, struct end *listener,
-                const struct proto *m, struct proto *r) {
+void stream_accept(struct serve_conn *conn, struct end *listener,
+                   const struct proto *m, struct proto *r) {
     struct weir_stack *s = end_stack(listener);
     int fd = take_waiting(listener), sock;
     if (listener->nreturned > 0) {
@@ -228,7 +228,7 @@ void tcp_accept(struct serve_conn *conn, struct end *listener,
 }
 
 /* Accepted, but its caller had gone. */
-void tcp_unaccept(struct end *e) {
+void stream_unaccept(struct end *e) {
     struct weir_stack *s = end_stack(e);
     struct weir_sockinfo mine, theirs;
     struct serve *sv = e->sv;
@@ -257,7 +257,7 @@ void tcp_unaccept(struct end *e) {
     listener_fill(listener);
 }
 
-void tcp_pushed(struct end *e) {
+void stream_pushed(struct end *e) {
     if (e->state != END_RESET)
         return;
     end_unwatch(e);
@@ -266,7 +266,7 @@ void tcp_pushed(struct end *e) {
 
 /* ---- events ---- */
 
-void tcp_ready(struct end *e, const struct weir_ready *ready) {
+void stream_ready(struct end *e, const struct weir_ready *ready) {
     struct weir_stack *s = end_stack(e);
     struct serve *sv = e->sv;
     uint64_t inode = e->inode;
@@ -285,7 +285,7 @@ void tcp_ready(struct end *e, const struct weir_ready *ready) {
 }
 
 /* The carrier has bytes, has room, or was released. */
-void tcp_end_ready(struct end *e, uint32_t events) {
+void stream_end_ready(struct end *e, uint32_t events) {
     struct serve *sv = e->sv;
     uint64_t inode = e->inode;
     if (e->state == END_CONNECTING) {

@@ -49,7 +49,7 @@ static int datagram_socket(void) {
     return fd;
 }
 
-int udp_open(struct end *e, const char *path) {
+int datagram_open(struct end *e, const char *path) {
     struct udp_side *u = calloc(1, sizeof(*u));
     struct sockaddr_un sun;
     if (!u)
@@ -79,7 +79,7 @@ static void sender_close(struct udp_side *u) {
     u->sender.fd = -1;
 }
 
-void udp_close(struct end *e) {
+void datagram_close(struct end *e) {
     struct udp_side *u = e->udp;
     if (!u)
         return;
@@ -92,7 +92,7 @@ void udp_close(struct end *e) {
 
 static void sender_ready(struct loop_source *src, uint32_t events) {
     (void)events;
-    udp_ready(((struct udp_side *)src)->e);
+    datagram_ready(((struct udp_side *)src)->e);
 }
 
 /* A socket that names `from`, connected to the carrier. */
@@ -155,7 +155,7 @@ static bool held_gone(struct udp_side *u) {
     return true;
 }
 
-void udp_ready(struct end *e) {
+void datagram_ready(struct end *e) {
     struct weir_stack *s = end_stack(e);
     struct udp_side *u = e->udp;
     static char data[DATAGRAM];
@@ -195,7 +195,7 @@ void udp_ready(struct end *e) {
 }
 
 /* What a connected program wrote. */
-void udp_end_ready(struct end *e) {
+void datagram_end_ready(struct end *e) {
     struct weir_stack *s = end_stack(e);
     static char data[DATAGRAM];
     ssize_t n;
@@ -205,7 +205,7 @@ void udp_end_ready(struct end *e) {
         weir_send(s, e->sock, &iov, 1, 0, NULL);
         weir_cause(s, 0);
     }
-    udp_ready(e);
+    datagram_ready(e);
 }
 
 static void meet(struct end *e) {
@@ -215,14 +215,14 @@ static void meet(struct end *e) {
 }
 
 /* A datagram lies unread in our end: let go, and the program sees an error. */
-void udp_pushed(struct end *e) {
+void datagram_pushed(struct end *e) {
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     connect(e->src.fd, &none, sizeof(none));
     meet(e);
 }
 
-void udp_connect(struct end *e, const struct proto *m, struct proto *r,
-                 char path[108]) {
+void datagram_connect(struct end *e, const struct proto *m, struct proto *r,
+                      char path[108]) {
     struct weir_stack *s = end_stack(e);
     struct udp_side *u = e->udp;
     r->result = weir_connect(s, e->sock, m->a[0] ? NULL : &m->ep);
