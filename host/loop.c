@@ -122,7 +122,7 @@ static uint64_t earliest(struct loop *loop) {
     return due;
 }
 
-static void round_begin(struct loop *loop) {
+void loop_tick(struct loop *loop) {
     loop->now = clock_now();
     for (struct loop_passer *p = loop->passers; p; p = p->next)
         if (p->begin)
@@ -134,7 +134,7 @@ int loop_run(struct loop *loop) {
     bool busy = true;
     while (!loop->stopped) {
         int n = wait_until(loop, busy ? 0 : earliest(loop));
-        round_begin(loop);
+        loop_tick(loop);
         loop->n = n > 0 ? n : 0;
         for (loop->at = 0; loop->at < loop->n && !loop->stopped;) {
             struct epoll_event *ev = &loop->ev[loop->at++];

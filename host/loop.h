@@ -40,6 +40,8 @@ void loop_leave(struct loop *loop, struct loop_passer *p);
 
 /* CLOCK_MONOTONIC of this round, ns. */
 uint64_t loop_now(const struct loop *loop);
+/* Read the clock anew in mid-round: a source that serves many requests. */
+void loop_tick(struct loop *loop);
 
 /* Run until loop_stop; returns its argument. */
 int loop_run(struct loop *loop);

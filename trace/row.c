@@ -247,7 +247,12 @@ static void state_row(struct maker *m, const struct weir_event *ev) {
 
 static void program_row(struct maker *m, const struct weir_event *ev) {
     enum story_side side = program_side(m->s, ev->program.pid);
-    struct row *row = row_add(m, ev);
+    /* Programs without sockets, and the ways they come to be, are noise. */
+    bool shown = m->verbose || (side && ev->kind == WEIR_EV_PROGRAM_EXITED) ||
+                 (side && ev->kind == WEIR_EV_PROGRAM_STARTED) ||
+                 (ev->kind == WEIR_EV_PROGRAM_FORKED &&
+                  program_side(m->s, ev->program.ppid));
+    struct row *row = shown ? row_add(m, ev) : NULL;
     if (!row)
         return;
     char text[128];

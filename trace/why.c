@@ -16,6 +16,10 @@
 static bool is_failure(const struct weir_event *ev) {
     if (ev->kind != WEIR_EV_CALL || ev->call.result >= 0)
         return false;
+    /* Asking is no failure: programs look whether they are connected. */
+    if (ev->call.call == WEIR_CALL_getpeername ||
+        ev->call.call == WEIR_CALL_getsockopt)
+        return false;
     switch (-ev->call.result) {
     case EAGAIN:
     case EINPROGRESS:
