@@ -176,6 +176,18 @@ void call_ask(struct call *c, struct proto *m, const void *data,
     c->ag->stack->send(c->ag->stack, m, data, -1);
 }
 
+/* A signal to every program, until no new one has appeared meanwhile. */
+static void agent_all(struct agent *ag, int sig) {
+    pid_t pids[1024];
+    unsigned before = 0, n;
+    do {
+        n = agent_programs(ag, pids, 1024);
+        for (unsigned i = before; i < n && i < 1024; i++)
+            kill(pids[i], sig);
+        before = n;
+    } while (agent_programs(ag, pids, 1024) > before);
+}
+
 void agent_message(struct agent *ag, const struct proto *m, const void *data) {
     if (m->seq) {
         for (struct call *c = ag->calls; c; c = c->next)
@@ -196,6 +208,8 @@ void agent_message(struct agent *ag, const struct proto *m, const void *data) {
         agent_wake(ag, m->inode, HELD_DATA, 0);
     else if (m->op == PROTO_RESET)
         agent_reset(ag, m);
+    else if (m->op == PROTO_FREEZE)
+        agent_all(ag, (int[]){SIGCONT, SIGSTOP, SIGKILL}[m->a[0] % 3]);
 }
 
 void agent_say(struct agent *ag, enum agent_alarm what, pid_t pid,
@@ -332,6 +346,7 @@ static void notifier_ready(struct loop_source *src, uint32_t events) {
         if (!(p.revents & POLLIN))
             break;
         memset(&u, 0, sizeof(u));
+        loop_tick(nf->ag->loop);
         if (ioctl(src->fd, SECCOMP_IOCTL_NOTIF_RECV, &u.n) == 0)
             notified(nf, &u.n, u.n.data.arch == NATIVE_ARCH);
         else if (errno != ENOENT && errno != EINTR)

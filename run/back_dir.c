@@ -11,11 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "run/place.h"
 #include "run/run_in.h"
 
 /* ---- what was inherited ---- */
@@ -69,71 +68,50 @@ void inherited_close(struct back *b) {
 
 /* ---- the private directory ---- */
 
-/* The lock, where it is free. It goes with its directory when its owner ends,
- * so make sure that it is still the one under that name. */
-static bool take_lock(struct back *b, const char *path) {
-    struct stat mine, named;
-    mkdir(b->dir, 0700);
-    b->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (b->lock < 0 && errno != ENOENT)
-        back_fail(b, RUN_FAILED, path, -errno);
-    if (b->lock >= 0 && flock(b->lock, LOCK_EX | LOCK_NB) == 0 &&
-        fstat(b->lock, &mine) == 0 && stat(path, &named) == 0 &&
-        mine.st_ino == named.st_ino)
-        return true;
-    close(b->lock);
-    b->lock = -1;
-    return false;
-}
-
 /* Join the stack that holds the lock; false: we hold it now. */
 static bool join(struct back *b) {
-    char lock[108], door[108];
-    snprintf(lock, sizeof(lock), "%s/lock", b->dir);
+    char door[108];
     snprintf(door, sizeof(door), "%s/door.sock", b->dir);
     for (int tries = 0; tries < 500; tries++) {
-        if (take_lock(b, lock))
+        b->lock = b->opt->join_only ? -EBUSY : place_take(b->dir);
+        if (b->lock >= 0)
             return false;
+        if (b->lock != -EBUSY)
+            back_fail(b, RUN_FAILED, b->dir, b->lock);
         b->link = door_join(b->loop, door);
         if (b->link)
             return true;
         usleep(10000); /* it is starting, or ending */
     }
-    back_fail(b, RUN_FAILED, "the stack of the default host does not answer",
-              0);
+    back_fail(b, RUN_FAILED, "the stack of that network does not answer", 0);
+}
+
+/* `weir exec` joins a network that is up, and makes none. */
+static void must_be_up(struct back *b) {
+    if (place_is_up(b->dir))
+        return;
+    fprintf(stderr, "weir: no network '%s' is up; try: weir up FILE\n",
+            b->opt->network);
+    rmdir(b->dir);
+    b->dir[0] = 0;
+    back_fail(b, RUN_FAILED, NULL, 0);
 }
 
 void make_dir(struct back *b) {
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    char parent[56];
-    if (base && base[0] == '/' && strlen(base) < 50)
-        snprintf(parent, sizeof(parent), "%s/weir", base);
-    else
-        snprintf(parent, sizeof(parent), "/tmp/weir-%u", (unsigned)geteuid());
-    struct stat st;
-    if ((mkdir(parent, 0700) && errno != EEXIST) || lstat(parent, &st) ||
-        !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
-        int err = -errno;
-        fprintf(stderr, "weir: %s cannot be used\n", parent);
-        back_fail(b, RUN_FAILED, NULL, err);
-    }
-    if (b->opt->alone)
-        snprintf(b->dir, sizeof(b->dir), "%s/%d", parent, (int)getpid());
-    else
-        snprintf(b->dir, sizeof(b->dir), "%s/%.16s", parent, b->opt->network);
-    if (mkdir(b->dir, 0700) && errno != EEXIST)
-        back_fail(b, RUN_FAILED, b->dir, -errno);
+    char name[32];
+    snprintf(name, sizeof(name), "%d", (int)getpid());
+    int err = place_of(b->opt->alone ? name : b->opt->network, b->dir,
+                       sizeof(b->dir));
+    if (err)
+        back_fail(b, RUN_FAILED, "no directory for the network", err);
+    if (b->opt->join_only)
+        must_be_up(b);
+    if (b->opt->alone) /* so that it is seen to be up */
+        b->lock = place_take(b->dir);
     b->owner = b->opt->alone || !join(b);
 }
 
 void remove_dir(struct back *b) {
-    DIR *dir = b->owner ? opendir(b->dir) : NULL;
-    struct dirent *e;
-    while (dir && (e = readdir(dir)))
-        if (e->d_name[0] != '.')
-            unlinkat(dirfd(dir), e->d_name, 0);
-    if (dir)
-        closedir(dir);
     if (b->owner)
-        rmdir(b->dir);
+        place_remove(b->dir);
 }

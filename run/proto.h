@@ -47,7 +47,7 @@
     X(CONNECTED) /* result: of a connect in progress */                        \
     X(PENDING)   /* a connection waits in the listening carrier */             \
     X(RESET)     /* push a byte from the program's side, then PUSHED */        \
-    X(FREEZE)    /* a0: 1 stop, 0 continue, 2 kill all programs */
+    X(FREEZE)    /* a0: enum serve_how, of all programs */
 
 enum proto_op {
     PROTO_NONE,

@@ -10,6 +10,7 @@ struct run_options {
     char *const *command; /* the whole command line, for the recording */
     const char *host;     /* host to join; NULL: the default network's */
     const char *network;  /* "default" */
+    bool join_only;       /* exec: the network must be up */
     bool alone;           /* --new: join nobody, let nobody join */
     bool wait;            /* --wait: for other descendants, too */
     bool traced;

@@ -32,6 +32,10 @@ void serve_message(struct serve_conn *conn, const struct proto *m,
 unsigned serve_agents(const struct serve *sv);
 unsigned serve_draining(struct serve *sv, uint64_t *bytes);
 
+/* Stop, continue or kill all programs of a host (freeze, thaw, crash). */
+enum serve_how { SERVE_CONTINUE, SERVE_STOP, SERVE_KILL };
+void serve_programs(struct serve *sv, struct host *host, enum serve_how how);
+
 /* Look which carriers nobody holds any more, and close their sockets. */
 void serve_sweep(struct serve *sv);
 

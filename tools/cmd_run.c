@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run/place.h"
 #include "run/run.h"
 #include "tools/cmd.h"
 
@@ -14,6 +15,7 @@ static const char *const help_run =
     "usage: weir %s [options] %s-- COMMAND [ARGUMENT...]\n"
     "\n"
     "  --new               a host of its own; join no other run\n"
+    "  --network NAME      the network to join (run: \"default\")\n"
     "  --wait              also wait for what COMMAND leaves running\n"
     "  --timeout SECONDS   end it after that time (status 124)\n"
     "  --drain SECONDS     how long unsent bytes may drain afterwards (5)\n"
@@ -27,6 +29,7 @@ static const char *const help_run =
 enum {
     O_NEW = 256,
     O_WAIT,
+    O_NETWORK,
     O_TIMEOUT,
     O_DRAIN,
     O_TRACE,
@@ -38,6 +41,7 @@ enum {
 static const struct option options[] = {
     {"new", no_argument, NULL, O_NEW},
     {"wait", no_argument, NULL, O_WAIT},
+    {"network", required_argument, NULL, O_NETWORK},
     {"timeout", required_argument, NULL, O_TIMEOUT},
     {"drain", required_argument, NULL, O_DRAIN},
     {"trace", no_argument, NULL, O_TRACE},
@@ -70,6 +74,9 @@ static bool take_option(struct run_options *o, int c) {
     case O_WAIT:
         o->wait = true;
         return true;
+    case O_NETWORK:
+        o->network = optarg;
+        return true;
     case O_TIMEOUT:
         o->timeout_ns = seconds(optarg);
         return true;
@@ -91,6 +98,18 @@ static bool take_option(struct run_options *o, int c) {
     }
 }
 
+/* The network that is up, where it is the only one. */
+static const char *the_network(void) {
+    static char name[64], other[64];
+    if (!place_list(0, name, sizeof(name)))
+        return "default";
+    if (!place_list(1, other, sizeof(other)))
+        return name;
+    fprintf(stderr, "weir: several networks are up; say --network NAME "
+                    "(weir ps lists them)\n");
+    exit(EXIT_WEIR);
+}
+
 int cmd_run(int argc, char **argv) {
     bool is_exec = !strcmp(argv[0], "exec");
     struct run_options o = {.command = argv,
@@ -109,6 +128,9 @@ int cmd_run(int argc, char **argv) {
             return EXIT_WEIR;
         }
     }
+    o.join_only = is_exec;
+    if (is_exec && !strcmp(o.network, "default"))
+        o.network = the_network();
     if (is_exec && optind < argc) {
         o.host = argv[optind++];
         if (optind < argc && !strcmp(argv[optind], "--"))

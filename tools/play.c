@@ -17,7 +17,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "run/gate.h"
 #include "tools/judge.h"
 #include "tools/play_in.h"
 #include "trace/why.h"
@@ -192,15 +191,15 @@ static bool set_up(struct play *pl, char *const *command) {
     }
     if (!open_capture(pl) || !play_build(pl))
         return false;
-    pl->serve = gate_open(pl->net, pl->dir, sizeof(pl->dir));
-    if (!pl->serve)
+    pl->gate = gate_open(pl->net);
+    if (!pl->gate)
         return false; /* said */
     return watch_signals(pl);
 }
 
 static void take_down(struct play *pl) {
-    if (pl->serve)
-        gate_close(pl->serve, pl->dir);
+    if (pl->gate)
+        gate_close(pl->gate);
     if (pl->net)
         net_destroy(pl->net);
     if (pl->capture && pcapng_close(pl->capture))

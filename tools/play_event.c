@@ -47,7 +47,7 @@ static void say(struct play *pl, const char *text) {
 static void crash(struct play *pl, struct host *h) {
     note(pl, h, WEIR_ACT_CRASH);
     host_crash(h); /* first the stack: the programs' end must send nothing */
-    serve_programs(pl->serve, h, SERVE_KILL);
+    serve_programs(gate_serve(pl->gate), h, SERVE_KILL);
 }
 
 static void reboot(struct play *pl, unsigned host) {
@@ -65,7 +65,8 @@ static void reboot(struct play *pl, unsigned host) {
 static void freeze(struct play *pl, struct host *h, bool frozen) {
     note(pl, h, frozen ? WEIR_ACT_FREEZE : WEIR_ACT_THAW);
     h->frozen = frozen;
-    serve_programs(pl->serve, h, frozen ? SERVE_STOP : SERVE_CONTINUE);
+    serve_programs(gate_serve(pl->gate), h,
+                   frozen ? SERVE_STOP : SERVE_CONTINUE);
 }
 
 static void set_link(struct play *pl, const struct sc_event *e,

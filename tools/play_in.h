@@ -6,7 +6,7 @@
 
 #include "host/net.h"
 #include "links/pcapng.h"
-#include "run/serve.h"
+#include "run/gate.h"
 #include "tools/play.h"
 #include "trace/record.h"
 
@@ -43,7 +43,7 @@ struct play {
     struct loop *loop;
     struct net *net;
     struct record record;
-    struct serve *serve;
+    struct gate *gate;
     struct host *host[SC_HOSTS];
     struct weir_link *port[SC_HOSTS][NET_IFS]; /* the impairing link */
     struct actor actor[SC_PROGRAMS];
@@ -55,7 +55,6 @@ struct play {
     uint64_t t0, due_ns;
     enum play_phase phase;
     int status; /* exit status so far */
-    char dir[80];
 };
 
 /* play_net.c: hosts, links, addresses, settings. False: said on stderr. */

@@ -263,7 +263,7 @@ static void program_sentence(const struct story *s, const struct weir_event *ev,
                      sigabbrev_np(ev->program.signal)
                          ? sigabbrev_np(ev->program.signal)
                          : "?");
-        else
+        else if (ev->program.status >= 0) /* not our child: not known */
             snprintf(how, sizeof(how), ", status %d", ev->program.status);
     }
     snprintf(out, size, "%s %s on %s%s", who, verb, story_host(s, ev->host),
