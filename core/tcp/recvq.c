@@ -42,21 +42,24 @@ static bool gather(struct tcp *tcp, struct tcp_recvq *q,
             return false; /* the first one costs nothing worth a copy */
         struct weir_pkt *home = weir_pkt_alloc(a, 0);
         struct weir_buf *buf = weir_buf_alloc(a, GATHER - sizeof(*buf));
-        if (!home || !buf || weir_pkt_append(home, buf, 0, 0) < 0) {
+        if (!home || !buf) {
             if (home)
                 weir_pkt_free(home);
             if (buf)
                 weir_buf_unref(buf);
             return false;
         }
+        /* An empty slice would not be kept: its bytes come with it. */
+        weir_pkt_copy_out(pkt, 0, buf->data, pkt->len);
+        weir_pkt_append(home, buf, 0, pkt->len);
         home->flags |= WEIR_PKT_LINK_BROADCAST; /* marks a gatherer here */
         link_tail(q, home);
         q->charge += PKT_COST;
-        s = &home->slice[home->nslices - 1];
+    } else {
+        weir_pkt_copy_out(pkt, 0, s->buf->data + s->off + s->len, pkt->len);
+        s->len += pkt->len;
+        q->tail->len += pkt->len;
     }
-    weir_pkt_copy_out(pkt, 0, s->buf->data + s->off + s->len, pkt->len);
-    s->len += pkt->len;
-    q->tail->len += pkt->len;
     q->charge += pkt->len;
     COUNT(tcp->env, TcpExt, TCPRcvCoalesce);
     COUNT_N(tcp->env, Weir, BytesCopiedInside, pkt->len);
