@@ -19,15 +19,15 @@ enum endpoint_kind {
 enum endpoint_flag {
     EP_REUSEADDR = 1 << 0,
     EP_REUSEPORT = 1 << 1,
-    EP_BOUND = 1 << 2,       /* bind() was called (or a port was taken) */
+    EP_BOUND = 1 << 2, /* bind() was called (or a port was taken) */
     EP_BROADCAST = 1 << 3,
     EP_KEEPALIVE = 1 << 4,
     EP_SHUT_RD = 1 << 5,
     EP_SHUT_WR = 1 << 6,
     EP_READY_QUEUED = 1 << 7, /* is in the ready list */
     EP_OOBINLINE = 1 << 8,
-    EP_BOUND_ADDR = 1 << 9,  /* to one address, not to any */
-    EP_DEAD = 1 << 10,       /* the handle has gone (orphan) */
+    EP_BOUND_ADDR = 1 << 9, /* to one address, not to any */
+    EP_DEAD = 1 << 10,      /* the handle has gone (orphan) */
 };
 
 struct endpoint {
@@ -53,7 +53,8 @@ struct endpoint {
 /* Options few sockets set: kept and, where the option table says so, given
  * back with no other effect. */
 struct endpoint_extra {
-    uint8_t rcvtimeo[16], sndtimeo[16]; /* struct timeval; the door's business */
+    uint8_t rcvtimeo[16],
+        sndtimeo[16]; /* struct timeval; the door's business */
     uint32_t mark;
     int32_t priority, rcvlowat_udp, busy_poll, incoming_cpu;
     uint8_t no_check, timestamp, dontroute, recverr, pktinfo, recvttl, recvtos,
@@ -82,8 +83,8 @@ void endpoint_untouch(struct env *env, struct endpoint *ep);
 
 /* Give the socket an error: SO_ERROR, an ERROR event, readiness. `soft`: only
  * the event; who remembers it does so elsewhere (RFC 1122 4.2.3.9). Returns the
- * event, for the caller to add what it knows (tries, waited_ms, unread, unsent),
- * or NULL where nothing is recorded. */
+ * event, for the caller to add what it knows (tries, waited_ms, unread,
+ * unsent), or NULL where nothing is recorded. */
 struct weir_event *endpoint_error(struct env *env, struct endpoint *ep,
                                   int error, enum weir_reason reason,
                                   bool soft);

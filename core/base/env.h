@@ -33,7 +33,7 @@ struct env {
     struct rng rng;
     uint8_t hash_key[16]; /* siphash */
     uint8_t host;
-    uint32_t cpu; /* enum weir_cpu */
+    uint32_t cpu;                 /* enum weir_cpu */
     enum weir_reason last_reason; /* behind the last -errno of a call */
     struct endpoint *ready_head, *ready_tail; /* see endpoint_touch */
     struct sysctl sysctl;
@@ -46,9 +46,8 @@ struct env {
 #define COUNT_N(env, group, name, n)                                           \
     ((env)->counters[WEIR_CTR_##group##_##name] += (uint64_t)(n))
 
-static inline struct weir_event *env_record(struct env *env,
-                                            enum weir_event_kind kind,
-                                            uint32_t sock) {
+static inline struct weir_event *
+env_record(struct env *env, enum weir_event_kind kind, uint32_t sock) {
     return weir_record(env->outside.rec, kind, env->host, sock, env->cause,
                        env->now);
 }

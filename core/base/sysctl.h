@@ -17,7 +17,8 @@
     X("net.ipv4.ip_forward", ip_forward, 0, 0, 1)                              \
     X("net.ipv4.ip_default_ttl", ip_default_ttl, 64, 1, 255)                   \
     X("net.ipv4.ip_no_pmtu_disc", ip_no_pmtu_disc, 0, 0, 3)                    \
-    X("net.ipv4.ipfrag_high_thresh", ipfrag_high_thresh, 4194304, 0, INT32_MAX) \
+    X("net.ipv4.ipfrag_high_thresh", ipfrag_high_thresh, 4194304, 0,           \
+      INT32_MAX)                                                               \
     X("net.ipv4.ipfrag_time", ipfrag_time, 30, 1, 3600)                        \
     X("net.ipv4.icmp_echo_ignore_all", icmp_echo_ignore_all, 0, 0, 1)          \
     X("net.ipv4.icmp_echo_ignore_broadcasts", icmp_echo_ignore_broadcasts, 1,  \
@@ -46,7 +47,8 @@
     X("net.ipv4.tcp_dsack", tcp_dsack, 1, 0, 1)                                \
     X("net.ipv4.tcp_recovery", tcp_recovery, 1, 0, 7)                          \
     X("net.ipv4.tcp_early_retrans", tcp_early_retrans, 3, 0, 4)                \
-    X("net.ipv4.tcp_slow_start_after_idle", tcp_slow_start_after_idle, 1, 0, 1) \
+    X("net.ipv4.tcp_slow_start_after_idle", tcp_slow_start_after_idle, 1, 0,   \
+      1)                                                                       \
     X("net.ipv4.tcp_challenge_ack_limit", tcp_challenge_ack_limit, INT32_MAX,  \
       0, INT32_MAX)                                                            \
     X("net.ipv4.tcp_invalid_ratelimit", tcp_invalid_ratelimit, 500, 0,         \
@@ -61,7 +63,8 @@
     X("net.ipv4.tcp_timewait_len", tcp_timewait_len, 60, 0, 3600)              \
     X("net.ipv4.neigh.default.base_reachable_time_ms", neigh_reachable_ms,     \
       30000, 1, INT32_MAX)                                                     \
-    X("net.ipv4.neigh.default.gc_stale_time", neigh_gc_stale, 60, 1, INT32_MAX) \
+    X("net.ipv4.neigh.default.gc_stale_time", neigh_gc_stale, 60, 1,           \
+      INT32_MAX)                                                               \
     X("net.ipv4.neigh.default.retrans_time_ms", neigh_retrans_ms, 1000, 1,     \
       INT32_MAX)                                                               \
     X("net.ipv4.neigh.default.mcast_solicit", neigh_mcast_solicit, 3, 1, 255)  \
@@ -73,9 +76,9 @@ struct sysctl {
 #define X(path, member, value, low, high) int32_t member;
     WEIR_SYSCTLS(X)
 #undef X
-    int32_t tcp_rmem[3], tcp_wmem[3];       /* 4096 131072 6291456, 4096 16384
-                                             * 4194304 */
-    int32_t ip_local_port_range[2];         /* 32768 60999 */
+    int32_t tcp_rmem[3], tcp_wmem[3]; /* 4096 131072 6291456, 4096 16384
+                                       * 4194304 */
+    int32_t ip_local_port_range[2];   /* 32768 60999 */
 };
 
 void sysctl_defaults(struct sysctl *s);

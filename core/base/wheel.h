@@ -14,8 +14,8 @@ struct wtimer {
 };
 
 enum wtimer_kind {
-    WTIMER_TCP,      /* struct tcp_conn: its earliest timer */
-    WTIMER_LISTEN,   /* half-open connections: SYN+ACK again */
+    WTIMER_TCP,    /* struct tcp_conn: its earliest timer */
+    WTIMER_LISTEN, /* half-open connections: SYN+ACK again */
     WTIMER_TIMEWAIT,
     WTIMER_NEIGH,
     WTIMER_FRAG,

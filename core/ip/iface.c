@@ -15,19 +15,21 @@ struct ip_if *if_get(const struct ip *ip, unsigned ifindex) {
 }
 
 int ip_if_add(struct ip *ip, const struct weir_if *config) {
-    if (!config->name[0] || config->mtu < 68 ||
+    char name[sizeof(config->name)] = {0};
+    for (unsigned i = 0; i + 1 < sizeof(name) && config->name[i]; i++)
+        name[i] = config->name[i];
+    if (!name[0] || config->mtu < 68 ||
         config->mtu > (config->loopback ? 65536 : IP4_PACKET_MAX))
         return -EINVAL;
     for (unsigned i = 1; i <= ip->nifs; i++)
-        if (strncmp(ip->ifs[i]->name, config->name, sizeof(config->name)) == 0)
+        if (memcmp(ip->ifs[i]->name, name, sizeof(name)) == 0)
             return -EEXIST;
     if (ip->nifs + 1 == IP_IFS_MAX)
         return -ENOMEM;
     struct ip_if *iface = arena_zalloc(ip->env->arena, sizeof(*iface));
     if (!iface)
         return -ENOMEM;
-    memcpy(iface->name, config->name, sizeof(iface->name));
-    iface->name[sizeof(iface->name) - 1] = 0;
+    memcpy(iface->name, name, sizeof(name));
     memcpy(iface->mac, config->mac, sizeof(iface->mac));
     iface->up = config->up;
     iface->loopback = config->loopback;

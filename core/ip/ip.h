@@ -33,8 +33,8 @@ struct ip_rx_error {
     bool hard;           /* icmp_err_convert's `fatal`: ends or disturbs what is
                           * connected; a connecting TCP fails of either kind */
     enum weir_reason reason;
-    uint32_t mtu;        /* ICMP_FRAG_NEEDED: next-hop MTU, else 0. Whoever
-                          * believes the message calls ip_pmtu_update */
+    uint32_t mtu; /* ICMP_FRAG_NEEDED: next-hop MTU, else 0. Whoever
+                   * believes the message calls ip_pmtu_update */
     uint8_t icmp_type, icmp_code;
 };
 
@@ -85,9 +85,9 @@ struct ip_flow {
     struct weir_addr src, dst; /* src must be set: ip_route */
     uint16_t ifindex;          /* SO_BINDTODEVICE; 0: as routed */
     uint8_t proto, tos;
-    uint8_t ttl;               /* 0: the default (ip_default_ttl) */
-    bool df;                   /* do not fragment (RFC 791 3.1) */
-    bool broadcast_ok;         /* SO_BROADCAST */
+    uint8_t ttl;       /* 0: the default (ip_default_ttl) */
+    bool df;           /* do not fragment (RFC 791 3.1) */
+    bool broadcast_ok; /* SO_BROADCAST */
 };
 
 /* The way to `dst`: the source address to use where *src is any (kept where it

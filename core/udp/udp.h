@@ -26,8 +26,7 @@ int udp_shutdown(struct udp *udp, struct endpoint *ep, int how);
 void udp_close(struct udp *udp, struct endpoint *ep);
 unsigned udp_ready(struct udp *udp, struct endpoint *ep);
 void udp_info(struct udp *udp, struct endpoint *ep, struct weir_sockinfo *out);
-int udp_info_next(struct udp *udp, uint64_t *cursor,
-                  struct weir_sockinfo *out);
+int udp_info_next(struct udp *udp, uint64_t *cursor, struct weir_sockinfo *out);
 int udp_holder(struct udp *udp, const struct weir_endpoint *local,
                struct weir_sockinfo *out);
 int udp_setsockopt(struct udp *udp, struct endpoint *ep, int level, int name,

@@ -1,78 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* IPv4: routes, what is let in, forwarding, fragments, ICMP, path MTU. */
-#include "world.h"
+/* IPv4: routes, what is let in, forwarding, ICMP, path MTU. */
+#include "ip_world.h"
 
 #include <errno.h>
-
-#include "base/checksum.h"
-
-#define SELF WEIR_IP4(10, 0, 0, 1)
-#define PEER WEIR_IP4(10, 0, 0, 2)
-#define FAR WEIR_IP4(192, 0, 2, 7)
-
-static const uint8_t peer_mac[6] = {2, 0x99};
-static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-/* What a transport was given. */
-static struct {
-    int calls;
-    uint32_t len, src, dst;
-    uint8_t bytes[70000];
-    struct weir_event before;
-} got;
-static struct {
-    int calls;
-    struct ip_rx_error err;
-} told;
-
-static void hear(void *room, struct weir_pkt *pkt, const struct ip_rx *rx) {
-    (void)room;
-    got.calls++;
-    got.len = pkt->len;
-    got.src = weir_addr_to_v4(&rx->src);
-    got.dst = weir_addr_to_v4(&rx->dst);
-    weir_pkt_copy_out(pkt, 0, got.bytes, pkt->len);
-    weir_pkt_free(pkt);
-}
-
-static void hear_error(void *room, const struct ip_rx_error *err) {
-    (void)room;
-    told.calls++;
-    told.err = *err;
-}
-
-static const struct ip_proto listener = {
-    .proto = 200, .input = hear, .error = hear_error};
-
-/* 10.0.0.1/24 on eth2 (MTU 1500), 10.1.0.1/24 on eth3 (MTU 1000); 10.0.0.2 is
- * a neighbour whose MAC is known, and the default gateway. */
-static struct host *start(void) {
-    struct host *h = host_new(arena_new(16 << 20), 1);
-    host_addr(h, host_if(h, 1500), v4(10, 0, 0, 1), 24);
-    host_addr(h, host_if(h, 1000), v4(10, 1, 0, 1), 24);
-    const struct weir_route def = {.dst = weir_addr_v4(0),
-                                   .gateway = v4(10, 0, 0, 2)};
-    assert_int_equal(ip_route_add(h->ip, &def), 0);
-    ip_register(h->ip, &listener, NULL);
-    memset(&got, 0, sizeof(got));
-    memset(&told, 0, sizeof(told));
-    uint8_t f[100];
-    for (unsigned i = 0; i < 2; i++) {
-        struct arp arp = {
-            .op = 1, .sender = PEER + (i << 16), .target = SELF + (i << 16)};
-        memcpy(arp.sender_mac, peer_mac, 6);
-        host_give_bytes(h, 2 + i, f, frame_arp(f, &arp, all));
-        assert_int_equal(host_take_bytes(h, f), 42);
-    }
-    return h;
-}
-
-static void stop(struct host *h) {
-    struct weir_arena *a = h->env.arena;
-    host_gone(h);
-    assert_int_equal(weir_arena_used(a), 0);
-    arena_gone(a);
-}
 
 static uint32_t gateway_of(struct host *h, struct weir_addr dst) {
     struct weir_route r;
@@ -161,13 +91,6 @@ static void sources(void **state) {
     stop(h);
 }
 
-static void give(struct host *h, struct ip4_hdr ip, const void *payload,
-                 uint32_t len) {
-    static uint8_t f[70000];
-    host_give_bytes(h, 2, f, frame_ip4(f, &ip, payload, len));
-    host_poll(h);
-}
-
 static void let_in(void **state) {
     (void)state;
     struct host *h = start();
@@ -242,22 +165,6 @@ static void martians(void **state) {
     stop(h);
 }
 
-/* The next frame is a well-formed ICMP message; returns its offset 34. */
-static uint32_t expect_icmp(struct host *h, uint8_t *f, uint8_t type,
-                            uint8_t code, uint32_t dst) {
-    uint32_t len = host_take_bytes(h, f);
-    struct ip4_hdr ip;
-    assert_true(len >= 42);
-    assert_true(ip4_csum_ok(f + 14, 20));
-    assert_true(ip4_parse(f + 14, &ip));
-    assert_int_equal(ip.dst, dst);
-    assert_int_equal(ip.proto, 1);
-    assert_int_equal(f[34], type);
-    assert_int_equal(f[35], code);
-    assert_int_equal(csum_add(f + 34, len - 34, 0), 0xffff);
-    return len;
-}
-
 static void forwarding(void **state) {
     (void)state;
     struct host *h = start();
@@ -301,109 +208,6 @@ static void forwarding(void **state) {
     ip.proto = 1;
     give(h, ip, icmp, 8);
     assert_null(host_take(h));
-    stop(h);
-}
-
-static void fragment(struct host *h, uint16_t id, uint32_t off, uint32_t len,
-                     bool more) {
-    static uint8_t data[70000];
-    for (uint32_t i = 0; i < len; i++)
-        data[i] = (uint8_t)((off + i) * 13);
-    give(h,
-         (struct ip4_hdr){.src = PEER,
-                          .dst = SELF,
-                          .id = id,
-                          .proto = 200,
-                          .frag_off = (uint16_t)off,
-                          .mf = more},
-         data, len);
-}
-
-static void check_reassembled(uint32_t len) {
-    assert_int_equal(got.len, len);
-    for (uint32_t i = 0; i < len; i++)
-        assert_int_equal(got.bytes[i], (uint8_t)(i * 13));
-}
-
-static void reassembly(void **state) {
-    (void)state;
-    struct host *h = start();
-    fragment(h, 1, 1480, 1480, true);
-    fragment(h, 2, 0, 8, true); /* another datagram, in between */
-    fragment(h, 1, 2960, 33, false);
-    fragment(h, 1, 1480, 1480, true); /* duplicated: no harm */
-    assert_int_equal(h->env.drops[WEIR_DUP_FRAG], 1);
-    assert_int_equal(got.calls, 0);
-    fragment(h, 1, 0, 1480, true);
-    assert_int_equal(got.calls, 1);
-    check_reassembled(2993);
-    fragment(h, 2, 8, 1, false);
-    assert_int_equal(got.calls, 2);
-    check_reassembled(9);
-    /* The largest there may be, in pieces of 8, backwards. */
-    h->env.sysctl.ipfrag_high_thresh = 8 << 20;
-    for (uint32_t off = 65512; off > 0; off -= 8)
-        fragment(h, 3, off, off == 65512 ? 3 : 8, off != 65512);
-    fragment(h, 3, 0, 8, true);
-    assert_int_equal(got.calls, 3);
-    check_reassembled(65515);
-    stop(h);
-}
-
-/* RFC 5722 3: an overlap ends the datagram, what came and what comes. */
-static void overlaps(void **state) {
-    (void)state;
-    struct host *h = start();
-    fragment(h, 1, 0, 16, true);
-    fragment(h, 1, 8, 16, true);
-    assert_int_equal(h->env.drops[WEIR_DUP_FRAG], 2);
-    fragment(h, 1, 16, 8, false);
-    assert_int_equal(got.calls, 0);
-    fragment(h, 2, 16, 16, true);
-    fragment(h, 2, 8, 16, true);
-    assert_int_equal(h->env.drops[WEIR_DUP_FRAG], 4);
-    /* Ends that disagree, bytes past 65535, pieces that do not divide by 8. */
-    fragment(h, 4, 64, 8, false);
-    fragment(h, 4, 72, 8, true);
-    fragment(h, 5, 65528, 100, false);
-    fragment(h, 6, 0, 9, true);
-    assert_int_equal(h->env.drops[WEIR_IP_INHDR], 4);
-    assert_int_equal(got.calls, 0);
-    stop(h);
-}
-
-static void reassembly_timeout(void **state) {
-    (void)state;
-    struct host *h = start();
-    uint8_t f[2000];
-    fragment(h, 1, 0, 64, true);
-    fragment(h, 2, 8, 64, true);
-    host_advance(h, 30 * SEC - 1);
-    assert_null(host_take(h));
-    host_advance(h, 1);
-    /* Only where the first fragment came (RFC 792). */
-    expect_icmp(h, f, 11, 1, PEER);
-    assert_null(host_take(h));
-    assert_int_equal(h->env.drops[WEIR_FRAG_REASM_TIMEOUT], 2);
-    assert_int_equal(last_event(h, WEIR_EV_TIMER_FIRED)->timer.timer,
-                     WEIR_TIMER_REASSEMBLY);
-    fragment(h, 1, 64, 8, false); /* too late */
-    assert_int_equal(got.calls, 0);
-    stop(h);
-}
-
-static void reassembly_memory(void **state) {
-    (void)state;
-    struct host *h = start();
-    h->env.sysctl.ipfrag_high_thresh = 100000;
-    for (uint16_t id = 0; id < 200; id++)
-        fragment(h, id, 0, 1400, true);
-    assert_true(h->env.drops[WEIR_FRAG_TOO_FAR] > 100);
-    assert_true(weir_arena_used(h->env.arena) < 300000);
-    host_advance(h, 31 * SEC); /* room again */
-    fragment(h, 500, 0, 8, true);
-    fragment(h, 500, 8, 8, false);
-    assert_int_equal(got.calls, 1);
     stop(h);
 }
 
@@ -536,65 +340,13 @@ static void path_mtu(void **state) {
     stop(h);
 }
 
-static int output(struct host *h, uint32_t len, bool df) {
-    struct weir_pkt *pkt = weir_pkt_alloc(h->env.arena, 64);
-    struct weir_buf *buf = weir_buf_alloc(h->env.arena, len);
-    for (uint32_t i = 0; i < len; i++)
-        buf->data[i] = (uint8_t)(i * 13);
-    weir_pkt_append(pkt, buf, 0, len);
-    const struct ip_flow flow = {.src = weir_addr_v4(SELF),
-                                 .dst = weir_addr_v4(PEER),
-                                 .proto = 200,
-                                 .df = df};
-    return ip_output(h->ip, pkt, &flow);
-}
-
-/* What we cut, another host puts together. */
-static void fragmentation(void **state) {
-    (void)state;
-    struct host *h = start();
-    assert_int_equal(output(h, 1480, true), 0);
-    assert_int_equal(output(h, 1481, true), -EMSGSIZE);
-    assert_int_equal(h->env.drops[WEIR_PKT_TOO_BIG], 1);
-    assert_int_equal(output(h, 65516, false), -EMSGSIZE);
-    uint8_t f[2000];
-    assert_int_equal(host_take_bytes(h, f), 1514);
-    assert_int_equal(get16(f + 18), 0); /* RFC 6864: DF, so no identity */
-    assert_int_equal(output(h, 4000, false), 0);
-    assert_int_equal(h->env.counters[WEIR_CTR_Ip_FragCreates], 3);
-    uint16_t id = 0;
-    for (int i = 0; i < 3; i++) {
-        uint32_t len = host_take_bytes(h, f);
-        assert_true(len <= 1514);
-        assert_true(i == 0 || get16(f + 18) == id);
-        id = get16(f + 18);
-        put32(f + 14 + 12, PEER); /* send it back to ourselves */
-        put32(f + 14 + 16, SELF);
-        ip4_csum_set(f + 14, 20);
-        memcpy(f, (const uint8_t[6]){2, 0, 0, 0, 1, 2}, 6);
-        host_give_bytes(h, 2, f, len);
-    }
-    assert_int_equal(got.calls, 1);
-    check_reassembled(4000);
-    stop(h);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes),
-        cmocka_unit_test(sources),
-        cmocka_unit_test(let_in),
-        cmocka_unit_test(martians),
-        cmocka_unit_test(forwarding),
-        cmocka_unit_test(reassembly),
-        cmocka_unit_test(overlaps),
-        cmocka_unit_test(reassembly_timeout),
-        cmocka_unit_test(reassembly_memory),
-        cmocka_unit_test(echo),
-        cmocka_unit_test(error_rate),
-        cmocka_unit_test(errors_in),
+        cmocka_unit_test(routes),     cmocka_unit_test(sources),
+        cmocka_unit_test(let_in),     cmocka_unit_test(martians),
+        cmocka_unit_test(forwarding), cmocka_unit_test(echo),
+        cmocka_unit_test(error_rate), cmocka_unit_test(errors_in),
         cmocka_unit_test(path_mtu),
-        cmocka_unit_test(fragmentation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
