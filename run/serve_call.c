@@ -37,8 +37,8 @@ weir_event_id call_record_begin(struct serve_conn *conn, const struct proto *m,
 void call_record_why(struct weir_recorder *rec, weir_event_id id,
                      enum weir_reason why, weir_event_id cause) {
     struct weir_event *ev = rec && id ? weir_event_find(rec, id) : NULL;
-    if (!ev || ev->kind != WEIR_EV_CALL)
-        return;
+    if (!ev || ev->kind != WEIR_EV_CALL || ev->call.result == -EINPROGRESS)
+        return; /* a call that did not wait was not completed by anything */
     if (why)
         ev->call.reason = (uint8_t)why;
     if (cause)
@@ -85,11 +85,13 @@ void call_record_data(struct end *e, weir_event_id id) {
 
 /* The core writes the record of an accepted socket; whose it is and what its
  * carrier is called, only we know. */
-static struct weir_event *socket_written(struct weir_recorder *rec, int sock) {
+static struct weir_event *socket_written(struct weir_recorder *rec,
+                                         uint8_t host, int sock) {
     struct weir_ring *ring = &rec->rare;
     for (uint64_t n = 0; n < 8 && n < ring->head; n++) {
         struct weir_event *ev = &ring->slot[(ring->head - 1 - n) & ring->mask];
-        if (ev->kind == WEIR_EV_SOCKET && ev->sock == (uint32_t)(sock + 1))
+        if (ev->kind == WEIR_EV_SOCKET && ev->host == host &&
+            ev->sock == (uint32_t)(sock + 1))
             return ev;
     }
     return NULL;
@@ -99,7 +101,7 @@ void socket_record(struct end *e, const struct proto *m) {
     struct weir_recorder *rec = e->host->net->rec;
     if (!rec)
         return;
-    struct weir_event *ev = socket_written(rec, e->sock);
+    struct weir_event *ev = socket_written(rec, e->host->number, e->sock);
     if (!ev)
         ev = weir_record(rec, WEIR_EV_SOCKET, e->host->number,
                          (uint32_t)(e->sock + 1), m->event,

@@ -8,10 +8,11 @@
 
 #include "tools/cmd.h"
 #include "tools/open.h"
+#include "trace/json.h"
 #include "trace/ladder.h"
 
 static const char usage[] =
-    "usage: weir timeline [-v] [--ascii] [--color=auto|always|never]\n"
+    "usage: weir timeline [-v] [--json] [--ascii] [--color=auto|always|never]\n"
     "                     [--width N] [RECORDING]\n"
     "The last recording, or the one named. -v shows everything.\n";
 
@@ -31,11 +32,13 @@ int cmd_timeline(int argc, char **argv) {
         {"ascii", no_argument, NULL, 'a'},
         {"color", required_argument, NULL, 'c'},
         {"width", required_argument, NULL, 'w'},
+        {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     struct ladder_options o = {.width = terminal_width(),
                                .color = isatty(STDOUT_FILENO) &&
                                         !getenv("NO_COLOR")};
+    bool json = false;
     int c;
     while ((c = getopt_long(argc, argv, "vh", longs, NULL)) != -1) {
         if (c == 'v') {
@@ -45,6 +48,8 @@ int cmd_timeline(int argc, char **argv) {
         } else if (c == 'c') {
             o.color = !strcmp(optarg, "always") ||
                       (!strcmp(optarg, "auto") && o.color);
+        } else if (c == 'j') {
+            json = true;
         } else if (c == 'w') {
             o.width = (unsigned)atoi(optarg);
         } else {
@@ -56,7 +61,10 @@ int cmd_timeline(int argc, char **argv) {
     struct story s;
     if (!open_story(&r, &s, argv[optind]))
         return EXIT_WEIR;
-    ladder_print(stdout, &s, &o);
+    if (json)
+        json_story(stdout, &s);
+    else
+        ladder_print(stdout, &s, &o);
     close_story(&r, &s);
     return 0;
 }
