@@ -10,8 +10,9 @@
  * slot above the finest level is spread over lower levels when its time begins.
  *
  * Ticks only sort: a timer is due by its exact deadline, so none is early; and
- * wheel_deadline answers an exact deadline, or the beginning of a coarse slot
- * that has not begun yet, so that each wheel_expire makes progress.
+ * wheel_deadline answers the earliest deadline exactly, or, where that would
+ * mean to look at many timers, the beginning of a slot that has not begun yet:
+ * so that each wheel_expire makes progress, and few wake-ups find nothing due.
  *
  * A timer's kind is kept in the low bits of its `prev` link.
  */
@@ -29,6 +30,7 @@ enum {
     SLOTS = 1 << GROUP_BITS,
     LEVELS = (64 - TICK_BITS + GROUP_BITS - 1) / GROUP_BITS,
     KIND_MASK = 7,
+    LOOK_AT = 16, /* timers that wheel_deadline looks at, as a rule */
 };
 _Static_assert(WTIMER_MAX <= KIND_MASK + 1, "kinds fit beside a pointer");
 _Static_assert(_Alignof(struct wtimer) > KIND_MASK, "low bits are free");
@@ -172,15 +174,16 @@ struct wtimer *wheel_expire(struct wheel *w, uint64_t now,
 }
 
 uint64_t wheel_deadline(const struct wheel *w) {
-    unsigned level, i;
+    unsigned level, i, seen = 0;
     if (!first_slot(w, &level, &i))
         return WEIR_NEVER;
-    if (level > 0)
-        return slot_tick(w, level, i) << TICK_BITS;
-    const struct wtimer *head = &w->slots[0][i].head;
-    uint64_t earliest = WEIR_NEVER;
-    for (const struct wtimer *t = head->next; t != head; t = t->next)
+    const struct wtimer *head = &w->slots[level][i].head;
+    uint64_t begins = slot_tick(w, level, i), earliest = WEIR_NEVER;
+    for (const struct wtimer *t = head->next; t != head; t = t->next) {
+        if (++seen > LOOK_AT && begins > w->tick)
+            return begins << TICK_BITS;
         if (t->deadline < earliest)
             earliest = t->deadline;
+    }
     return earliest;
 }

@@ -122,21 +122,25 @@ ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
     struct udp_sock *s = udp_of(ep);
     struct env *env = udp->env;
     size_t len = iov_bytes(iov, n);
-    if (len > UDP_PAYLOAD_MAX)
-        return env_fail(env, EMSGSIZE, WEIR_PKT_TOO_BIG);
-    if (flags & (ABI_MSG_OOB | ABI_MSG_MORE))
-        return env_fail(env, EOPNOTSUPP, WEIR_NOT_SUPPORTED);
     if (!ep->lport) {
         if (udp_take_port(udp, s, 0) < 0)
             return env_fail(env, EAGAIN, WEIR_NO_PORTS);
         udp_record_named(udp, s);
     }
+    if (len > UINT16_MAX)
+        return env_fail(env, EMSGSIZE, WEIR_PKT_TOO_BIG);
+    if (flags & (ABI_MSG_OOB | ABI_MSG_MORE))
+        return env_fail(env, EOPNOTSUPP, WEIR_NOT_SUPPORTED);
     struct ip_flow flow = {0};
     struct ip_way way;
     struct udp_hdr h = {.sport = ep->lport, .len = (uint16_t)(len + UDP_HDR)};
     int err = find_way(udp, s, to, &flow, &h.dport, &way);
     if (err < 0)
         return err;
+    flow.df = dont_fragment(s, (uint32_t)len, way.mtu);
+    if (len > UDP_PAYLOAD_MAX ||
+        (flow.df && len + UDP_HDR + IP4_HDR_MIN > way.mtu))
+        return env_fail(env, EMSGSIZE, WEIR_PKT_TOO_BIG);
     if (ep->error) {
         err = ep->error;
         ep->error = 0;
@@ -145,9 +149,6 @@ ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
     }
     if (ep->flags & EP_SHUT_WR)
         return env_fail(env, EPIPE, WEIR_BAD_STATE);
-    flow.df = dont_fragment(s, (uint32_t)len, way.mtu);
-    if (flow.df && len + UDP_HDR + IP4_HDR_MIN > way.mtu)
-        return env_fail(env, EMSGSIZE, WEIR_PKT_TOO_BIG);
     struct weir_pkt *pkt = gather(udp, iov, n, (uint32_t)len);
     if (!pkt) {
         COUNT(env, Udp, SndbufErrors);
