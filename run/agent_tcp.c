@@ -379,13 +379,14 @@ static void accepted(struct call *c, const struct proto *m, const void *data) {
     }
     int err =
         c->args[1] ? call_put_address(c, c->args[1], c->args[2], &m->ep) : 0;
-    bool here = err == 0 && call_inject(c, c->fd, c->flags & SOCK_CLOEXEC);
-    if (here)
+    if (err) { /* a bad address: the connection is lost, as on Linux */
+        call_return(c, err);
+        return;
+    }
+    if (call_inject(c, c->fd, c->flags & SOCK_CLOEXEC))
         return;
     struct proto back = {.op = PROTO_UNACCEPT, .inode = inode};
     agent_note(ag, &back, NULL, -1);
-    if (err)
-        call_return(c, err);
 }
 
 static void accept_try(struct call *c) {
@@ -431,17 +432,14 @@ static void accept_try(struct call *c) {
 static void accept_known(struct call *c, const struct proto *m,
                          const void *data) {
     (void)data;
-    int listening = 0;
-    socklen_t len = sizeof(listening);
     if (m->result == PROTO_FOREIGN) {
         call_continue(c);
         return;
     }
     c->type = m->result;
-    getsockopt(c->dup, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len);
     if (m->result != SOCK_STREAM)
         call_return(c, -EOPNOTSUPP);
-    else if (!listening)
+    else if (!m->a[0])
         call_return(c, -EINVAL);
     else
         accept_try(c);

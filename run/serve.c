@@ -77,12 +77,7 @@ void end_free(struct end *e) {
     *at = e->next;
     datagram_close(e);
     end_unwatch(e);
-    while (e->head) {
-        struct waiting *w = e->head;
-        e->head = w->next;
-        close(w->fd);
-        free(w);
-    }
+    stream_unlisten(e);
     if (e->path[0])
         unlink(e->path);
     if (e->out.buf)

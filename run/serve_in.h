@@ -48,6 +48,7 @@ struct end {
     uint32_t pid;
     uint64_t bytes_in, bytes_out;
     weir_event_id event;          /* the last call about it */
+    struct weir_endpoint target;  /* of the connect in progress */
     weir_event_id because;        /* behind the last change the core told */
     bool traced;                  /* every call is seen: bytes need no record */
     struct weir_slice out;        /* read from the carrier, not yet taken */
@@ -120,6 +121,7 @@ void stream_listen(struct end *e, const struct proto *m, const char *path,
 void stream_accept(struct serve_conn *conn, struct end *listener,
                    const struct proto *m, struct proto *r);
 void stream_unaccept(struct end *e);
+void stream_unlisten(struct end *e);
 void stream_pushed(struct end *e);
 void stream_ready(struct end *e, const struct weir_ready *ready);
 void stream_end_ready(struct end *e, uint32_t events);

@@ -49,9 +49,8 @@ static void do_socket(struct request *q) {
 }
 
 static void do_bind(struct request *q) {
-    q->r->result = weir_bind(q->stack, q->e->sock, &q->m->ep);
-    if (q->m->a[0])
-        q->r->result = -EAFNOSUPPORT;
+    q->r->result =
+        q->m->a[0] ? -EAFNOSUPPORT : weir_bind(q->stack, q->e->sock, &q->m->ep);
     if (q->r->result != -EADDRINUSE)
         return;
     /* Whoever holds the address may have closed it, unseen. */
@@ -124,8 +123,8 @@ static void do_shutdown(struct request *q) {
         return;
     }
     q->r->result = weir_shutdown(q->stack, e->sock, how);
-    if (e->state == END_LISTENING)
-        e->state = END_FRESH;
+    if (e->state == END_LISTENING && how != SHUT_WR && q->r->result == 0)
+        stream_unlisten(e);
 }
 
 static void do_info(struct request *q) {
@@ -143,6 +142,7 @@ static void do_info(struct request *q) {
     switch ((enum proto_info)q->m->a[0]) {
     case PROTO_INFO_TYPE:
         q->r->result = e->type;
+        q->r->a[0] = e->state == END_LISTENING;
         break;
     case PROTO_INFO_OUTQ:
     case PROTO_INFO_OUTQNSD:

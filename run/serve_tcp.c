@@ -30,6 +30,7 @@ void stream_connect(struct end *e, const struct proto *m, struct proto *r) {
     int err = weir_connect(s, e->sock, m->a[0] ? NULL : &m->ep);
     bool first = e->src.fd < 0 && e->state != END_DEAD;
     e->pid = m->pid;
+    e->target = m->ep;
     if (m->a[0]) {
         r->a[0] = 2;
         if (err == 0 && e->src.fd >= 0) {
@@ -84,22 +85,18 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
     struct serve *sv = e->sv;
     call_record_why(e->host->net->rec, e->event, closed ? info.reason : 0,
                     info.cause ? info.cause : cause);
-    if (closed && e->src.fd < 0) { /* held: the call itself takes the error */
-        int error = 0;
-        uint32_t len = sizeof(error);
-        weir_getsockopt(s, e->sock, SOL_SOCKET, SO_ERROR, &error, &len);
-        e->state = END_FRESH;
-        end_tell(e, PROTO_CONNECTED, error ? -error : -ECONNABORTED);
+    if (e->src.fd < 0) { /* held: the call itself takes the result */
+        weir_cause(s, e->event);
+        int result = weir_connect(s, e->sock, &e->target);
+        weir_cause(s, 0);
+        e->state = result ? END_FRESH : e->state;
+        end_tell(e, PROTO_CONNECTED, result); /* 0: the agent attaches */
         return;
     }
     if (closed) {
         end_unwatch(e); /* the filler is unread: ECONNRESET there */
         e->state = END_DEAD;
         end_tell(e, PROTO_CONNECTED, -ECONNREFUSED);
-        return;
-    }
-    if (e->src.fd < 0) { /* the agent attaches first */
-        end_tell(e, PROTO_CONNECTED, 0);
         return;
     }
     e->state = END_CONNECTED;
@@ -169,6 +166,20 @@ void listener_fill(struct end *e) {
     }
     if (e->waiting > before)
         end_tell(e, PROTO_PENDING, 0);
+}
+
+/* Nobody will accept any more: those who wait are let go. */
+void stream_unlisten(struct end *e) {
+    while (e->head) {
+        struct waiting *w = e->head;
+        e->head = w->next;
+        close(w->fd);
+        free(w);
+    }
+    e->tail = &e->head;
+    e->waiting = 0;
+    if (e->state == END_LISTENING)
+        e->state = END_FRESH;
 }
 
 static int take_waiting(struct end *e) {
