@@ -35,9 +35,11 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
 
-bool call_valid(const struct call *c) {
-    return !c->from ||
-           ioctl(c->from->src.fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &c->id) == 0;
+bool call_valid(struct call *c) {
+    if (c->from && !c->gone && !c->committed)
+        c->gone =
+            ioctl(c->from->src.fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &c->id) != 0;
+    return !c->gone;
 }
 
 static void call_free(struct call *c) {
@@ -91,7 +93,7 @@ void call_return(struct call *c, int64_t result) {
     call_give_back(c);
     record_end(c, result);
     bool ok = send_answer(c, result, 0) == 0;
-    if (!ok && c->held == NOT_HELD)
+    if (!ok && c->held == NOT_HELD && !c->gone)
         keep_answer(&c->task->lost, c, result);
     if (ok && result == 0 &&
         (c->what == WEIR_CALL_bind || c->what == WEIR_CALL_connect))

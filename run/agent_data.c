@@ -127,8 +127,10 @@ static void stream_send(struct call *c) {
         else
             errno = EFAULT;
         int err = errno;
-        if (n > 0)
+        if (n > 0) {
             c->done += (size_t)n;
+            c->committed = true;
+        }
         if (n >= 0 && m->total > 0)
             continue;
         if (n < 0 && err == EAGAIN && is_blocking(c)) {
@@ -286,6 +288,10 @@ void data_receive(struct call *c) {
         return;
     }
     bool all = c->type == SOCK_STREAM && c->flags & MSG_WAITALL;
+    if (!call_valid(c)) { /* take nothing out for nobody */
+        message_done(c, -EINTR);
+        return;
+    }
     ssize_t n =
         recvmsg(c->dup, &h,
                 (c->flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB)) | MSG_DONTWAIT);
@@ -293,6 +299,7 @@ void data_receive(struct call *c) {
         receive_failed(c, errno);
         return;
     }
+    c->committed = true;
     size_t put = (size_t)n < iov.iov_len ? (size_t)n : iov.iov_len;
     if (scatter(c, c->done, put) || header_put(c, &h)) {
         message_done(c, -EFAULT);

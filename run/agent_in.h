@@ -128,6 +128,8 @@ struct call {
     int flags; /* socket, accept: SOCK_*; sendto..: MSG_* */
     int type;  /* SOCK_STREAM, .. */
     struct message *message;
+    bool gone;           /* a signal took the caller away: nothing was done */
+    bool committed;      /* it cannot be undone: finish, and keep the answer */
     bool asked;          /* the stack will say when to try again */
     unsigned step;       /* sendmmsg, recvmmsg: messages done */
     size_t done;         /* bytes of a stream moved so far */
@@ -135,7 +137,8 @@ struct call {
 };
 
 /* ---- agent.c ---- */
-bool call_valid(const struct call *c);
+/* False, and c->gone, where the caller no longer waits. */
+bool call_valid(struct call *c);
 void call_return(struct call *c, int64_t result);
 void call_continue(struct call *c);
 /* Put `fd` (stays ours) into the program and return its number. False: the

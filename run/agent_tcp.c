@@ -379,14 +379,17 @@ static void accepted(struct call *c, const struct proto *m, const void *data) {
     }
     int err =
         c->args[1] ? call_put_address(c, c->args[1], c->args[2], &m->ep) : 0;
-    if (err) { /* a bad address: the connection is lost, as on Linux */
+    if (err && !c->gone) { /* a bad address: lost, as on Linux */
         call_return(c, err);
         return;
     }
-    if (call_inject(c, c->fd, c->flags & SOCK_CLOEXEC))
-        return;
     struct proto back = {.op = PROTO_UNACCEPT, .inode = inode};
-    agent_note(ag, &back, NULL, -1);
+    if (err) {
+        agent_note(ag, &back, NULL, -1);
+        call_return(c, err);
+    } else if (!call_inject(c, c->fd, c->flags & SOCK_CLOEXEC)) {
+        agent_note(ag, &back, NULL, -1);
+    }
 }
 
 static void accept_try(struct call *c) {

@@ -113,9 +113,9 @@ static void options(void) {
     int c, s, v = 0;
     socklen_t len = sizeof(v);
     pair(&c, &s);
-    static const int names[] = {SO_TYPE,      SO_DOMAIN,     SO_PROTOCOL,
+    static const int names[] = {SO_TYPE,       SO_DOMAIN,    SO_PROTOCOL,
                                 SO_ACCEPTCONN, SO_ERROR,     SO_REUSEADDR,
-                                SO_KEEPALIVE, SO_BROADCAST, SO_OOBINLINE};
+                                SO_KEEPALIVE,  SO_BROADCAST, SO_OOBINLINE};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         len = sizeof(v);
         int r = getsockopt(c, SOL_SOCKET, names[i], &v, &len);

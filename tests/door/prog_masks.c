@@ -34,8 +34,8 @@ static void before(void) {
     show("listening, one waits", l, POLLIN);
     close(accept(l, NULL, NULL));
     show("listening, none waits", l, 0);
-    shutdown(l, SHUT_RDWR);
-    show("listener shut", l, POLLIN);
+    /* Not shown: a listener after shutdown. TCP's is fresh again, OUT HUP; an
+     * AF_UNIX one says IN HUP RDHUP and cannot be turned back. */
     close(l);
     close(c);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);

@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# The universal door: what programs see on weir is what they see on the kernel;
+# how they end is how the run ends; nothing stays behind.
+
+setup() {
+    : "${WEIR:=$BATS_TEST_DIRNAME/../../build/weir}"
+    [ -x "$WEIR" ] || WEIR=$BATS_TEST_DIRNAME/../../build/tools/weir
+    PROGS=.
+    [ -x ./prog_masks ] || PROGS=$BATS_TEST_DIRNAME/../../build/tests/door
+    cd "$PROGS"
+    export XDG_RUNTIME_DIR=${BATS_TEST_TMPDIR}
+}
+
+# same MODE PROGRAM...: equal output on the kernel and on weir.
+same() {
+    mode=$1 && shift
+    "$@" </dev/null >"$BATS_TEST_TMPDIR/on-kernel"
+    timeout 60 "$WEIR" "$mode" --new -- "$@" </dev/null >"$BATS_TEST_TMPDIR/on-weir"
+    diff -u "$BATS_TEST_TMPDIR/on-kernel" "$BATS_TEST_TMPDIR/on-weir"
+}
+
+@test "poll masks in every state (run)" { same run ./prog_masks; }
+@test "poll masks in every state (trace)" { same trace ./prog_masks; }
+@test "results and errnos (run)" { same run ./prog_errnos; }
+@test "results and errnos (trace)" { same trace ./prog_errnos; }
+@test "fork, vfork, dup, passing, exec, epoll, threads (run)" { same run ./prog_share; }
+@test "fork, vfork, dup, passing, exec, epoll, threads (trace)" { same trace ./prog_share; }
+@test "a storm of signals, restarted calls (run)" { same run ./prog_storm 300 restart; }
+@test "a storm of signals, EINTR (run)" { same run ./prog_storm 300 eintr; }
+@test "a storm of signals, restarted calls (trace)" { same trace ./prog_storm 300 restart; }
+
+@test "the exit status is the program's" {
+    run timeout 20 "$WEIR" run --new -- sh -c 'exit 7'
+    [ "$status" = 7 ]
+    run timeout 20 "$WEIR" run --new -- /nonexistent
+    [ "$status" = 127 ]
+    run timeout 20 "$WEIR" run --new -- /etc/passwd
+    [ "$status" = 126 ]
+    run timeout 20 "$WEIR" run --new --timeout 0.2 -- sleep 10
+    [ "$status" = 124 ]
+}
+
+@test "a signal that kills the program kills the run" {
+    run timeout 20 "$WEIR" run --new -- sh -c 'kill -SEGV $$'
+    [ "$status" = 139 ]
+}
+
+@test "output, input, directory and environment are untouched" {
+    out=$(printf abc | HELLO=there timeout 20 "$WEIR" run --new -- sh -c 'cat; pwd; echo $HELLO; echo err >&2' 2>"$BATS_TEST_TMPDIR/err")
+    [ "$out" = "abc$(pwd)
+there" ]
+    [ "$(cat "$BATS_TEST_TMPDIR/err")" = err ]
+}
+
+@test "descriptors: those inherited and no others" {
+    kernel=$(ls /proc/self/fd | wc -l)
+    weir=$(timeout 20 "$WEIR" run --new -- ls /proc/self/fd | wc -l)
+    [ "$kernel" = "$weir" ]
+}
+
+@test "what is left running is named and ended" {
+    run timeout 20 "$WEIR" run --new -- sh -c 'sleep 1000 & exit 3'
+    [ "$status" = 3 ]
+    [[ "$output" == *"still running after the command"* ]]
+}
+
+@test "a second run joins the first" {
+    timeout 20 "$WEIR" run -- python3 -c '
+import socket
+s = socket.socket(); s.bind(("127.0.0.1", 4242)); s.listen()
+open("'"$BATS_TEST_TMPDIR"'/up", "w")
+c, _ = s.accept(); c.sendall(c.recv(10).upper())' &
+    while [ ! -e "$BATS_TEST_TMPDIR/up" ]; do sleep 0.02; done
+    run timeout 20 "$WEIR" run -- python3 -c '
+import socket
+c = socket.create_connection(("127.0.0.1", 4242)); c.sendall(b"abc"); print(c.recv(10))'
+    wait
+    [ "$output" = "b'ABC'" ]
+}
+
+@test "an inherited socket of the kernel is refused" {
+    run timeout 20 python3 -c '
+import socket, subprocess, sys
+s = socket.socket()
+sys.exit(subprocess.call(["'"$WEIR"'", "run", "--new", "--", "true"], pass_fds=[s.fileno()]))'
+    [ "$status" = 125 ]
+    [[ "$output" == *"socket of the kernel"* ]]
+}
+
+@test "nothing stays behind" {
+    timeout 20 "$WEIR" run --new -- ./prog_share >/dev/null
+    [ -z "$(find "$XDG_RUNTIME_DIR/weir" -mindepth 1)" ]
+}
