@@ -21,11 +21,15 @@ static struct weir_event *find_again(const struct weir_ring *ring,
     return NULL;
 }
 
+/* `younger`: how many ids are younger than this one; so at most so many records
+ * lie behind its own, and for a recent event there is little to search. */
 static struct weir_event *find(const struct weir_ring *ring, weir_event_id id,
-                               bool again) {
+                               uint64_t younger, bool again) {
     uint64_t oldest =
         ring->head > ring->mask + 1 ? ring->head - (ring->mask + 1) : 0;
     uint64_t low = oldest, high = ring->head; /* in [low, high) */
+    if (high - low > younger + 1)
+        low = high - (younger + 1);
     while (low < high) {
         uint64_t mid = low + (high - low) / 2, probe = mid;
         while (probe < high && (at(ring, probe)->flags & WEIR_EVF_AGAIN))
@@ -55,6 +59,7 @@ struct weir_event *weir_event_find(struct weir_recorder *rec,
                                    weir_event_id id) {
     if (!rec || !id || id >= rec->next)
         return NULL;
-    struct weir_event *ev = find(&rec->rare, id, false);
-    return ev ? ev : find(&rec->bulk, id, true);
+    uint64_t younger = rec->next - 1 - id;
+    struct weir_event *ev = find(&rec->rare, id, younger, false);
+    return ev ? ev : find(&rec->bulk, id, younger, true);
 }

@@ -13,9 +13,11 @@ static uint64_t rotl(uint64_t x, unsigned k) {
 }
 
 static uint64_t load64le(const uint8_t *p) {
-    uint64_t v = 0;
-    for (unsigned i = 0; i < 8; i++)
-        v |= (uint64_t)p[i] << (8 * i);
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
     return v;
 }
 
@@ -54,40 +56,44 @@ uint32_t rng_below(struct rng *r, uint32_t n) {
     }
 }
 
-static void sip_round(uint64_t v[4]) {
-    v[0] += v[1];
-    v[1] = rotl(v[1], 13) ^ v[0];
-    v[0] = rotl(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotl(v[1], 17) ^ v[2];
-    v[2] = rotl(v[2], 32);
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+/* By value, so that the state stays in registers: this runs for each packet. */
+static inline struct sip sip_round(struct sip v) {
+    v.a += v.b;
+    v.b = rotl(v.b, 13) ^ v.a;
+    v.a = rotl(v.a, 32);
+    v.c += v.d;
+    v.d = rotl(v.d, 16) ^ v.c;
+    v.a += v.d;
+    v.d = rotl(v.d, 21) ^ v.a;
+    v.c += v.b;
+    v.b = rotl(v.b, 17) ^ v.c;
+    v.c = rotl(v.c, 32);
+    return v;
+}
+
+static inline struct sip sip_word(struct sip v, uint64_t m) {
+    v.d ^= m;
+    v = sip_round(sip_round(v));
+    v.a ^= m;
+    return v;
 }
 
 uint64_t siphash(const uint8_t key[16], const void *data, size_t len) {
     const uint8_t *p = data;
     uint64_t k0 = load64le(key), k1 = load64le(key + 8);
-    uint64_t v[4] = {k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d,
-                     k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573};
+    struct sip v = {k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d,
+                    k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573};
     uint64_t last = (uint64_t)len << 56;
-    for (; len >= 8; len -= 8, p += 8) {
-        uint64_t m = load64le(p);
-        v[3] ^= m;
-        sip_round(v);
-        sip_round(v);
-        v[0] ^= m;
-    }
+    for (; len >= 8; len -= 8, p += 8)
+        v = sip_word(v, load64le(p));
     for (size_t i = 0; i < len; i++)
         last |= (uint64_t)p[i] << (8 * i);
-    v[3] ^= last;
-    sip_round(v);
-    sip_round(v);
-    v[0] ^= last;
-    v[2] ^= 0xff;
-    for (unsigned i = 0; i < 4; i++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    v = sip_word(v, last);
+    v.c ^= 0xff;
+    v = sip_round(sip_round(sip_round(sip_round(v))));
+    return v.a ^ v.b ^ v.c ^ v.d;
 }

@@ -50,24 +50,36 @@ static void drop(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
     pkt_drop(ip->env, pkt, reason, &info);
 }
 
+bool dst_is_broadcast(const struct ip *ip, uint32_t dst) {
+    if (dst == IP4_BROADCAST || ip4_is_multicast(dst))
+        return true;
+    const struct fib_entry *e = fib_lookup(ip, &ip->local, dst, 0);
+    return e && e->type == FIB_BROADCAST;
+}
+
+/* Nearly all have 20 bytes, which the compiler copies in line. */
+static void copy_header(uint8_t *to, const uint8_t *from, unsigned hlen) {
+    memcpy(to, from, IP4_HDR_MIN);
+    if (hlen > IP4_HDR_MIN)
+        memcpy(to + IP4_HDR_MIN, from + IP4_HDR_MIN, hlen - IP4_HDR_MIN);
+}
+
 void ip_deliver(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
-                const uint8_t *raw, unsigned ifindex) {
+                const uint8_t *raw, unsigned ifindex, bool broadcast) {
     struct env *env = ip->env;
-    const struct weir_addr dst = weir_addr_v4(h->dst);
     const struct ip_rx rx = {
         .src = weir_addr_v4(h->src),
-        .dst = dst,
+        .dst = weir_addr_v4(h->dst),
         .ifindex = ifindex,
         .proto = h->proto,
         .ttl = h->ttl,
         .tos = h->tos,
-        .broadcast = ip4_is_multicast(h->dst) || ip_is_broadcast(ip, &dst),
+        .broadcast = broadcast,
         .loopback = ip->ifs[ifindex]->loopback,
     };
-    if (h->proto != IP4_PROTO_TCP) { /* TCP never asks for an ICMP error */
-        memcpy(ip->rx_hdr, raw, h->hlen);
-        ip->rx_hdr_len = h->hlen;
-    }
+    if (raw != ip->rx_hdr)
+        copy_header(ip->rx_hdr, raw, h->hlen);
+    ip->rx_hdr_len = h->hlen;
     if (h->proto == IP4_PROTO_ICMP) {
         COUNT(env, Ip, InDelivers);
         icmp_input(ip, pkt, &rx);
@@ -158,11 +170,15 @@ static void not_ours(struct ip *ip, struct weir_pkt *pkt,
     drop(ip, pkt, h, WEIR_IP_INVALID_DEST);
 }
 
-static bool is_for_us(struct ip *ip, const struct ip4_hdr *h) {
+static bool is_for_us(const struct ip *ip, const struct ip4_hdr *h,
+                      bool *broadcast) {
+    *broadcast = true;
     if (h->dst == IP4_BROADCAST || h->dst == WEIR_IP4(224, 0, 0, 1) ||
         (h->src == 0 && h->dst == 0))
         return true;
-    return fib_lookup(ip, &ip->local, h->dst, 0);
+    const struct fib_entry *e = fib_lookup(ip, &ip->local, h->dst, 0);
+    *broadcast = e && e->type == FIB_BROADCAST;
+    return e;
 }
 
 static void ip4_input(struct ip *ip, struct weir_pkt *pkt, bool trusted,
@@ -178,30 +194,31 @@ static void ip4_input(struct ip *ip, struct weir_pkt *pkt, bool trusted,
         drop(ip, pkt, &h, reason);
         return;
     }
-    if (!is_for_us(ip, &h)) {
+    bool broadcast;
+    if (!is_for_us(ip, &h, &broadcast)) {
         not_ours(ip, pkt, &h);
         return;
     }
-    uint8_t raw[IP4_HDR_MAX];
-    memcpy(raw, pkt->head + pkt->head_off, h.hlen);
+    uint8_t *raw = ip->rx_hdr;
+    copy_header(raw, pkt->head + pkt->head_off, h.hlen);
     pkt_trim_front(pkt, h.hlen);
     if (h.mf || h.frag_off)
         ip_reassemble(ip, pkt, &h, raw, ifindex);
     else
-        ip_deliver(ip, pkt, &h, raw, ifindex);
+        ip_deliver(ip, pkt, &h, raw, ifindex, broadcast);
 }
 
 /* Is the frame for this interface? Sets WEIR_PKT_LINK_BROADCAST. */
 static bool frame_is_ours(const struct ip_if *iface, struct weir_pkt *pkt,
-                          const struct ether_hdr *eth) {
+                          const uint8_t *dst) {
     pkt->flags &= (uint8_t)~WEIR_PKT_LINK_BROADCAST;
     if (iface->loopback)
         return true;
-    if (ether_is_multicast(eth->dst)) {
+    if (ether_is_multicast(dst)) {
         pkt->flags |= WEIR_PKT_LINK_BROADCAST;
         return true;
     }
-    return memcmp(eth->dst, iface->mac, ETHER_MAC) == 0;
+    return memcmp(dst, iface->mac, ETHER_MAC) == 0;
 }
 
 void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
@@ -213,10 +230,7 @@ void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
     iface->stats.rx_bytes += pkt->len;
     pkt->ifindex = iface->ifindex;
     const uint8_t *p = pkt_pull(pkt, ETHER_HDR);
-    struct ether_hdr eth;
-    if (p)
-        eth = ether_parse(p);
-    if (!iface->up || !p || !frame_is_ours(iface, pkt, &eth)) {
+    if (!iface->up || !p || !frame_is_ours(iface, pkt, p)) {
         iface->stats.rx_dropped++;
         pkt_drop(env, pkt,
                  !iface->up ? WEIR_DEV_READY
@@ -224,13 +238,14 @@ void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
                             : WEIR_OTHERHOST,
                  NULL);
     } else {
+        uint16_t type = get16(p + 2 * ETHER_MAC);
         pkt_trim_front(pkt, ETHER_HDR);
         /* Offsets go with the packet's first byte. */
         if (pkt->flags & WEIR_PKT_CSUM_PARTIAL)
             pkt->csum_start = (uint16_t)(pkt->csum_start - ETHER_HDR);
-        if (eth.type == ETHER_IP4)
+        if (type == ETHER_IP4)
             ip4_input(ip, pkt, trusted, iface->ifindex);
-        else if (eth.type == ETHER_ARP && !iface->loopback)
+        else if (type == ETHER_ARP && !iface->loopback)
             arp_input(ip, iface, pkt);
         else
             pkt_drop(env, pkt, WEIR_UNHANDLED_PROTO, NULL);

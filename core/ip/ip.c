@@ -118,11 +118,6 @@ bool ip_is_local(struct ip *ip, const struct weir_addr *addr) {
 }
 
 bool ip_is_broadcast(struct ip *ip, const struct weir_addr *addr) {
-    if (!weir_addr_is_v4(addr))
-        return false;
-    uint32_t a = weir_addr_to_v4(addr);
-    if (a == IP4_BROADCAST)
-        return true;
-    const struct fib_entry *e = fib_lookup(ip, &ip->local, a, 0);
-    return e && e->type == FIB_BROADCAST;
+    return weir_addr_is_v4(addr) && !weir_addr_is_multicast(addr) &&
+           dst_is_broadcast(ip, weir_addr_to_v4(addr));
 }

@@ -207,7 +207,7 @@ static void finish(struct ip *ip, struct frag_queue *q) {
     unsigned ifindex = q->ifindex;
     queue_free(ip, q);
     COUNT(env, Ip, ReasmOKs);
-    ip_deliver(ip, whole, &h, raw, ifindex);
+    ip_deliver(ip, whole, &h, raw, ifindex, dst_is_broadcast(ip, h.dst));
 }
 
 /* Lengths that cannot be true. */

@@ -242,7 +242,9 @@ void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
 /* A packet for this host, whole; it begins after its IP header, whose bytes
  * are `raw`. Takes it. */
 void ip_deliver(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
-                const uint8_t *raw, unsigned ifindex);
+                const uint8_t *raw, unsigned ifindex, bool broadcast);
+/* A broadcast or multicast address? */
+bool dst_is_broadcast(const struct ip *ip, uint32_t dst);
 /* What is known of a packet whose transport header is at `off`. */
 struct drop_info drop_info_of(const struct weir_pkt *pkt, uint32_t off,
                               const struct ip4_hdr *h);

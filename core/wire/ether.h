@@ -15,20 +15,7 @@ enum {
     ETHER_ARP = 0x0806,
 };
 
-struct ether_hdr {
-    uint8_t dst[ETHER_MAC], src[ETHER_MAC];
-    uint16_t type;
-};
-
-/* `p` holds ETHER_HDR bytes. */
-static inline struct ether_hdr ether_parse(const uint8_t *p) {
-    struct ether_hdr h;
-    memcpy(h.dst, p, ETHER_MAC);
-    memcpy(h.src, p + ETHER_MAC, ETHER_MAC);
-    h.type = get16(p + 12);
-    return h;
-}
-
+/* Destination, source, type: `p` holds ETHER_HDR bytes. */
 static inline void ether_emit(uint8_t *p, const uint8_t dst[ETHER_MAC],
                               const uint8_t src[ETHER_MAC], uint16_t type) {
     memcpy(p, dst, ETHER_MAC);
