@@ -17,6 +17,7 @@ static const char usage[] =
     "  -d, --detach   leave it running (weir exec, ps, down)\n"
     "  --check        read the file, say what is wrong with it, run nothing\n"
     "  --quiet        do not show what the programs print\n"
+    "  --fast         do not trace data calls (faster; \"call not seen\")\n"
     "  --keep         go on after the last program, until Ctrl-C\n"
     "  -w FILE        capture every link as pcapng (\"-\": standard output)\n"
     "\n"
@@ -52,6 +53,7 @@ int cmd_up(int argc, char **argv) {
         {"check", no_argument, NULL, 'c'},
         {"quiet", no_argument, NULL, 'q'},
         {"keep", no_argument, NULL, 'k'},
+        {"fast", no_argument, NULL, 'f'},
         {"write", required_argument, NULL, 'w'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
@@ -67,6 +69,8 @@ int cmd_up(int argc, char **argv) {
             o.quiet = true;
         } else if (c == 'k') {
             o.keep = true;
+        } else if (c == 'f') {
+            o.fast = true;
         } else if (c == 'w') {
             o.capture = optarg;
         } else {

@@ -95,7 +95,7 @@ static _Noreturn void become(struct actor *a, int in, int out) {
                           "exec",
                           "--network",
                           pl->net->name,
-                          p->fast ? "--fast" : "--trace",
+                          p->fast || pl->o->fast ? "--fast" : "--trace",
                           pl->s->host[p->host].name,
                           "--"};
     memcpy(argv, head, sizeof(head));

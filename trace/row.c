@@ -91,12 +91,9 @@ static enum story_side socket_side(const struct story *s,
     return k ? k->side : SIDE_NONE;
 }
 
-/* Where a process works: the side of its first socket that has one. */
 static enum story_side program_side(const struct story *s, uint32_t pid) {
-    for (size_t i = 0; i < s->nsockets; i++)
-        if (s->socket[i].pid == pid && s->socket[i].side)
-            return s->socket[i].side;
-    return SIDE_NONE;
+    const struct story_program *p = story_program(s, pid);
+    return p ? p->side : SIDE_NONE;
 }
 
 static int column(enum story_side side, bool stack) {
@@ -250,7 +247,7 @@ static void program_row(struct maker *m, const struct weir_event *ev) {
     /* Programs without sockets, and the ways they come to be, are noise. */
     bool shown = m->verbose || (side && ev->kind == WEIR_EV_PROGRAM_EXITED) ||
                  (side && ev->kind == WEIR_EV_PROGRAM_STARTED) ||
-                 (ev->kind == WEIR_EV_PROGRAM_FORKED &&
+                 (ev->kind == WEIR_EV_PROGRAM_FORKED && side &&
                   program_side(m->s, ev->program.ppid));
     struct row *row = shown ? row_add(m, ev) : NULL;
     if (!row)
@@ -388,12 +385,12 @@ static void moment_row(struct maker *m, const struct moment *at,
 }
 
 static void count_programs(struct maker *m) {
-    for (size_t i = 0; i < m->s->nsockets; i++) {
-        const struct story_socket *k = &m->s->socket[i];
-        if (!k->pid || m->pid[k->side] == k->pid)
+    for (size_t i = 0; i < m->s->nprograms; i++) {
+        const struct story_program *p = &m->s->program[i];
+        if (!p->active || !p->side)
             continue;
-        m->pid[k->side] = k->pid;
-        m->programs[k->side]++;
+        m->pid[p->side] = p->pid;
+        m->programs[p->side]++;
     }
 }
 

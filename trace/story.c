@@ -90,6 +90,10 @@ static struct story_program *program(const struct story *s, uint32_t pid) {
     return NULL;
 }
 
+const struct story_program *story_program(const struct story *s, uint32_t pid) {
+    return program(s, pid);
+}
+
 const char *story_comm(const struct story *s, uint32_t pid) {
     const struct story_program *p = program(s, pid);
     return p && p->comm[0] ? p->comm : "?";
@@ -268,6 +272,22 @@ static int join(struct story *s) {
     return 0;
 }
 
+/* A program works where the first socket it calls about is. */
+static void program_sides(struct story *s) {
+    for (size_t i = 0; i < s->n; i++) {
+        const struct weir_event *ev = &s->ev[i];
+        uint32_t pid = ev->kind == WEIR_EV_CALL   ? ev->call.pid
+                       : ev->kind == WEIR_EV_DATA ? ev->data.pid
+                                                  : 0;
+        struct story_program *p = pid ? program(s, pid) : NULL;
+        if (!p || p->side)
+            continue;
+        const struct story_socket *k = life(s, ev->host, ev->sock, ev->id);
+        p->active = true;
+        p->side = k ? k->side : SIDE_NONE;
+    }
+}
+
 /* A socket nobody listened or connected with (UDP, simultaneous open): left
  * where it sent first. */
 static void sides(struct story *s) {
@@ -290,9 +310,11 @@ int story_load(struct story *s, const struct record *r) {
         err = join(s);
     if (err)
         story_free(s);
-    else
-        sides(s);
-    return err;
+    if (err)
+        return err;
+    sides(s);
+    program_sides(s);
+    return 0;
 }
 
 void story_free(struct story *s) {

@@ -33,6 +33,8 @@ struct story_program {
     uint8_t host;
     char comm[16];
     weir_event_id first;
+    enum story_side side; /* of the first socket it works with */
+    bool active;          /* it made a socket call */
 };
 
 /* A TCP or UDP conversation by its addresses. */
@@ -69,6 +71,8 @@ const struct weir_event *story_find(const struct story *s, weir_event_id id);
 /* The life of (host, sock) at that event; NULL: not known. */
 const struct story_socket *story_socket(const struct story *s, uint8_t host,
                                         uint32_t sock, weir_event_id at);
+/* NULL: not known. */
+const struct story_program *story_program(const struct story *s, uint32_t pid);
 /* The name of a process ("nc"), "?" where it is not known. */
 const char *story_comm(const struct story *s, uint32_t pid);
 /* The flow of a segment, and which of its ends sent it (0: the opener). */
