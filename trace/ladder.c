@@ -32,15 +32,20 @@ static void cell(struct pen *p, const char *text, unsigned width) {
         fprintf(p->out, "%s%*s", text, (int)(width - n), "");
         return;
     }
+    /* Of a call the result matters more than its last argument. */
+    const char *result = strstr(text, ") ");
+    unsigned tail = result ? width_of(result) : 0;
+    if (tail + 8 > width)
+        tail = 0;
     unsigned shown = 0;
-    const char *at = text;
-    while (*at && shown + 1 < width) {
+    for (const char *at = text; *at && shown + 1 + tail < width; shown++) {
         fputc(*at++, p->out);
         while ((*at & 0xc0) == 0x80)
             fputc(*at++, p->out);
-        shown++;
     }
     fputs(p->o->ascii ? "." : "…", p->out);
+    if (tail)
+        fputs(result, p->out);
 }
 
 static void repeat(FILE *out, const char *unit, unsigned n) {
@@ -176,7 +181,7 @@ void ladder_print(FILE *out, const struct story *s,
         rows_fold(&rows);
     struct pen p = {.out = out, .o = options};
     unsigned width = options->width < 80 ? 80 : options->width;
-    p.stack = width < 100 ? 0 : 11;
+    p.stack = width < 100 ? 0 : 12;
     unsigned left = width - 17 - 7 - (p.stack ? 2 * p.stack + 2 : 0);
     p.wire = left * 2 / 5;
     p.wire = p.wire > 38 ? 38 : p.wire;

@@ -19,6 +19,7 @@ struct moment {
     uint64_t t_ns;
     uint32_t ev; /* index into the story */
     bool end;    /* of a call */
+    bool told;   /* an end that its begin's row tells already */
 };
 
 struct maker {
@@ -308,8 +309,7 @@ static void other_row(struct maker *m, size_t i) {
     case WEIR_EV_TIMER_FIRED:
         if (ev->timer.timer == WEIR_TIMER_DELACK && !m->verbose)
             return;
-        snprintf(word, sizeof(word), "timer: %s",
-                 weir_timer_name(ev->timer.timer));
+        snprintf(word, sizeof(word), "⏱%s", weir_timer_name(ev->timer.timer));
         stack_word(m, ev, socket_side(m->s, ev), word, false);
         return;
     case WEIR_EV_ERROR:
@@ -344,20 +344,37 @@ static void other_row(struct maker *m, size_t i) {
     }
 }
 
-static void moment_row(struct maker *m, const struct moment *at,
-                       const struct moment *next) {
+/* Where nothing is shown between a call's begin and its end they are one row:
+ * the end is marked as told. */
+static bool is_whole(const struct maker *m, struct moment *at, size_t left) {
+    const struct weir_event *ev = &m->s->ev[at->ev];
+    if (ev->call.took_us == 0)
+        return true;
+    for (size_t i = 1; i < left; i++) {
+        if (at[i].end && at[i].ev == at->ev) {
+            at[i].told = true;
+            return true;
+        }
+        unsigned kind = m->s->ev[at[i].ev].kind;
+        if (at[i].end ||
+            (kind != WEIR_EV_SOCKET && kind != WEIR_EV_NAMED &&
+             kind != WEIR_EV_QUEUE && kind != WEIR_EV_PROGRAM_EXECUTED))
+            return false;
+    }
+    return false;
+}
+
+static void moment_row(struct maker *m, struct moment *at, size_t left) {
     size_t i = at->ev;
     const struct weir_event *ev = &m->s->ev[i];
     if (at->end) {
-        if (m->row_of[i])
+        if (m->row_of[i] && !at->told)
             call_end_row(m, ev, at->t_ns);
         return;
     }
     switch (ev->kind) {
     case WEIR_EV_CALL:
-        call_row(m, ev,
-                 ev->call.took_us == 0 ||
-                     (next && next->end && next->ev == at->ev));
+        call_row(m, ev, is_whole(m, at, left));
         return;
     case WEIR_EV_SEGMENT_SENT:
     case WEIR_EV_SEGMENT_RECEIVED:
@@ -432,7 +449,7 @@ int rows_make(struct rows *rows, const struct story *s, bool verbose) {
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++) {
         const struct weir_event *ev = &s->ev[i];
-        moment[n++] = (struct moment){ev->t_ns, (uint32_t)i, false};
+        moment[n++] = (struct moment){ev->t_ns, (uint32_t)i, false, false};
         if (ev->kind == WEIR_EV_CALL && ev->call.took_us &&
             ev->call.result != WEIR_CALL_PENDING)
             moment[n++] =
@@ -442,11 +459,8 @@ int rows_make(struct rows *rows, const struct story *s, bool verbose) {
     qsort(moment, n, sizeof(*moment), by_time);
     count_programs(&m);
     titles(&m);
-    for (size_t i = 0; i < n; i++) {
-        bool merged = i && moment[i].end && moment[i - 1].ev == moment[i].ev;
-        if (!merged)
-            moment_row(&m, &moment[i], i + 1 < n ? &moment[i + 1] : NULL);
-    }
+    for (size_t i = 0; i < n; i++)
+        moment_row(&m, &moment[i], n - i);
     free(moment);
     free(m.row_of);
     return 0;

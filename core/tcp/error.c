@@ -34,12 +34,8 @@ static void conn_error(struct tcp *tcp, struct tcp_conn *c,
         return;
     }
     if (tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV))) {
-        if (err->hard)
-            tcp_end(tcp, c, err->error, err->reason);
-        else if (c->work) {
-            c->work->soft_error = (uint16_t)err->error;
-            c->work->soft_reason = (uint8_t)err->reason;
-        }
+        /* Unlike RFC 5461 4.1: Linux ends an opening at any of them. */
+        tcp_end(tcp, c, err->error, err->reason);
         return;
     }
     if (!c->work || !c->work->tx.head)
