@@ -190,7 +190,9 @@ static void agent_all(struct agent *ag, int sig) {
     } while (agent_programs(ag, pids, 1024) > before);
 }
 
-void agent_message(struct agent *ag, const struct proto *m, const void *data) {
+void agent_message(struct agent *ag, const struct proto *m, const void *data,
+                   int fd) {
+    ag->passed = fd;
     if (m->seq) {
         for (struct call *c = ag->calls; c; c = c->next)
             if (c->seq == m->seq) {
@@ -428,9 +430,8 @@ static void child_changed(struct loop_source *src, uint32_t events) {
 
 static void from_stack(struct proto_pipe *p, const struct proto *m,
                        const void *data, int fd) {
-    (void)fd;
     agent_message((struct agent *)((char *)p - offsetof(struct agent, pipe)), m,
-                  data);
+                  data, fd);
 }
 
 static int rendezvous_open(struct agent *ag) {

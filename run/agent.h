@@ -33,8 +33,10 @@ void agent_destroy(struct agent *ag);
 /* The stack's side of the conversation; `agent_pipe` is ours. */
 void agent_connect(struct agent *ag, struct proto_pipe *stack);
 struct proto_pipe *agent_pipe(struct agent *ag);
-/* A message from the stack (called by the transport). fd: passed, or -1. */
-void agent_message(struct agent *ag, const struct proto *m, const void *data);
+/* A message from the stack (called by the transport). fd: passed, or -1; stays
+ * the caller's. */
+void agent_message(struct agent *ag, const struct proto *m, const void *data,
+                   int fd);
 
 /* Start a program in process group `pgid` (0: its own). Signals in `mask` are
  * what it shall have blocked. Returns its pid, or -errno; *stage says what

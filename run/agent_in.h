@@ -79,6 +79,7 @@ struct agent {
     uint32_t seq;
     unsigned serial; /* of carriers' names */
     uint32_t alarms; /* what has been said already */
+    int passed;      /* descriptor beside the message being handled; -1 */
 };
 
 enum agent_alarm {

@@ -274,9 +274,9 @@ static void stack_ready(struct loop_source *src, uint32_t events) {
     if (events & EPOLLOUT)
         flush(l);
     for (int i = 0; i < BATCH && (r = receive(src->fd, &in, &fd)) > 0; i++) {
+        agent_message(l->ag, &in.m, in.data, fd);
         if (fd >= 0)
             close(fd);
-        agent_message(l->ag, &in.m, in.data);
     }
     if (r >= 0)
         return;

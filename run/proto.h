@@ -43,6 +43,7 @@
     X(RELEASE)  /* traced: the last reference may have gone: look */           \
     X(PROGRAM)  /* a0: event kind, a1: ppid, a2: wait status; data: comm */    \
     X(ALARM)    /* data: text */                                               \
+    X(VIEW)     /* a0: enum proto_view; reply: a descriptor beside it */       \
     /* notes of the stack */                                                   \
     X(CONNECTED) /* result: of a connect in progress */                        \
     X(PENDING)   /* a connection waits in the listening carrier */             \
@@ -72,6 +73,16 @@ enum proto_info {
     PROTO_INFO_OUTQNSD, /* SIOCOUTQNSD */
     PROTO_INFO_INQ,     /* SIOCINQ */
     PROTO_INFO_ERROR,   /* pending error, left as it is */
+};
+
+/* What a program sees of its host. The reply's descriptor is a memory file, or
+ * its result is -errno, or PROTO_FOREIGN. */
+enum proto_view {
+    PROTO_VIEW_FILE,    /* data: absolute path; the file's content */
+    PROTO_VIEW_NETLINK, /* a1: protocol, a2: port id; data: requests. The
+                           answers, each after its length (uint32_t) */
+    PROTO_VIEW_IOCTL,   /* a1: command; data: struct ifreq or arpreq; reply
+                           data: the same, changed */
 };
 
 struct proto {

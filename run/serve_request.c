@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "run/serve_in.h"
+#include "run/show.h"
 
 #define REPLY_MAX 4096
 
@@ -286,6 +287,10 @@ static bool without_socket(struct request *q) {
 
 void serve_message(struct serve_conn *conn, const struct proto *m,
                    const void *data, int fd) {
+    if (m->op == PROTO_VIEW) {
+        show_answer(conn, m, data);
+        return;
+    }
     char out[REPLY_MAX];
     out[0] = '\0';
     struct proto r = {.op = m->op, .seq = m->seq, .event = m->event};

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Files that describe the host. A file is rendered into memory when it is
+ * opened and does not change after that, like a seq_file read in one go; the
+ * agent hands the program a read-only descriptor of it.
+ */
+#include "run/show.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const struct {
+    const char *path;
+    void (*show)(const struct show *w);
+} files[] = {
+    {"/etc/host.conf", show_host_conf},
+    {"/etc/hosts", show_hosts},
+    {"/etc/nsswitch.conf", show_nsswitch},
+    {"/etc/resolv.conf", show_resolv},
+};
+
+static int show_file(const struct show *w) {
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (!strcmp(files[i].path, w->path)) {
+            files[i].show(w);
+            return 0;
+        }
+    return -ENOENT;
+}
+
+void show_answer(struct serve_conn *conn, const struct proto *m,
+                 const void *data) {
+    struct proto r = {.op = m->op, .seq = m->seq, .inode = m->inode};
+    struct show w = {.sv = conn->sv,
+                     .host = conn->host,
+                     .stack = conn->host->stack,
+                     .path = data};
+    int fd = memfd_create("weir", MFD_CLOEXEC);
+    w.out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!w.out)
+        r.result = -ENFILE;
+    else if (!w.stack)
+        r.result = -ENOENT;
+    else if (m->a[0] == PROTO_VIEW_FILE)
+        r.result = show_file(&w);
+    else
+        r.result = -EOPNOTSUPP;
+    if (w.out && fflush(w.out) && r.result == 0)
+        r.result = -ENOMEM;
+    conn->to->send(conn->to, &r, NULL, r.result < 0 ? -1 : fd);
+    if (w.out)
+        fclose(w.out);
+    else if (fd >= 0)
+        close(fd);
+}
