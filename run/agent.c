@@ -212,6 +212,8 @@ void agent_message(struct agent *ag, const struct proto *m, const void *data,
         agent_wake(ag, m->inode, HELD_DATA, 0);
     else if (m->op == PROTO_RESET)
         agent_reset(ag, m);
+    else if (m->op == PROTO_GONE)
+        hint_drop(ag, m->inode);
     else if (m->op == PROTO_FREEZE)
         agent_all(ag, (int[]){SIGCONT, SIGSTOP, SIGKILL}[m->a[0] % 3]);
 }

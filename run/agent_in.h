@@ -196,6 +196,14 @@ void agent_recvmsg(struct call *c);
 void agent_sendmmsg(struct call *c);
 void agent_recvmmsg(struct call *c);
 void agent_open(struct call *c);
+/* Shared by these: */
+int unix_address(struct sockaddr_un *sun, const char *path);
+void call_done(struct call *c, const struct proto *m, const void *data);
+/* call_borrow; false where the call has been answered. */
+bool call_borrowed(struct call *c);
+/* A socket, but not of ours: left to the kernel. */
+bool foreign_family(struct call *c);
+void set_record(struct proto *m, const struct weir_endpoint *ep);
 void message_done(struct call *c, int64_t result);
 void data_send(struct call *c);
 void data_receive(struct call *c);

@@ -52,16 +52,6 @@ int call_put_address(struct call *c, uint64_t addr, uint64_t len_addr,
     return call_write(c, len_addr, &size, sizeof(size));
 }
 
-/* The descriptor; false where the call has been answered. */
-static bool borrowed(struct call *c) {
-    int err = call_borrow(c);
-    if (err == -ENOTSOCK)
-        call_continue(c);
-    else if (err)
-        call_return(c, err);
-    return err == 0;
-}
-
 static void name_done(struct call *c, const struct proto *m, const void *data) {
     (void)data;
     if (m->result == PROTO_FOREIGN)
@@ -73,7 +63,7 @@ static void name_done(struct call *c, const struct proto *m, const void *data) {
 }
 
 void agent_name(struct call *c) {
-    if (!borrowed(c))
+    if (!call_borrowed(c))
         return;
     struct proto m = {.op = PROTO_NAME,
                       .a = {c->what == WEIR_CALL_getpeername}};
@@ -106,7 +96,7 @@ static void option_set(struct call *c, const struct proto *m,
 }
 
 void agent_setsockopt(struct call *c) {
-    if (!borrowed(c))
+    if (!call_borrowed(c))
         return;
     char value[OPTION_MAX];
     int32_t len = (int32_t)c->args[4];
@@ -173,7 +163,7 @@ static void option_got(struct call *c, const struct proto *m,
 }
 
 void agent_getsockopt(struct call *c) {
-    if (!borrowed(c))
+    if (!call_borrowed(c))
         return;
     int32_t room = 0;
     struct proto m = {.op = PROTO_GETOPT,
@@ -201,7 +191,7 @@ static void queue_known(struct call *c, const struct proto *m,
 void agent_ioctl(struct call *c) {
     uint32_t cmd = (uint32_t)c->args[1];
     if (cmd == 0x5411 || cmd == 0x894b) { /* SIOCOUTQ, SIOCOUTQNSD */
-        if (!borrowed(c))
+        if (!call_borrowed(c))
             return;
         struct proto m = {
             .op = PROTO_INFO,

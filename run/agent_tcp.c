@@ -29,15 +29,14 @@
 #include "run/agent_in.h"
 #include "run/view.h"
 
-#define ANSWER_PASSES 4 /* of the loop, before EINPROGRESS is told */
-#define BACKLOG 65535   /* the kernel caps it; the core's limit counts */
+#define BACKLOG 65535 /* the kernel caps it; the core's limit counts */
 
 void carrier_path(struct agent *ag, char out[108], char kind) {
     snprintf(out, 108, "%s/%c%d.%u", ag->config.dir, kind, (int)getpid(),
              ++ag->serial);
 }
 
-static int unix_address(struct sockaddr_un *sun, const char *path) {
+int unix_address(struct sockaddr_un *sun, const char *path) {
     memset(sun, 0, sizeof(*sun));
     sun->sun_family = AF_UNIX;
     if (strlen(path) >= sizeof(sun->sun_path))
@@ -111,8 +110,7 @@ void agent_socket(struct call *c) {
 
 /* ---- bind ---- */
 
-static void simple_done(struct call *c, const struct proto *m,
-                        const void *data) {
+void call_done(struct call *c, const struct proto *m, const void *data) {
     (void)data;
     if (m->result == PROTO_FOREIGN)
         call_continue(c);
@@ -121,7 +119,7 @@ static void simple_done(struct call *c, const struct proto *m,
 }
 
 /* The descriptor, or the answer where there is none to work with. */
-static bool borrowed(struct call *c) {
+bool call_borrowed(struct call *c) {
     int err = call_borrow(c);
     if (err == -ENOTSOCK)
         call_continue(c); /* the kernel says it */
@@ -130,18 +128,12 @@ static bool borrowed(struct call *c) {
     return err == 0;
 }
 
-static void set_record(struct proto *m, const struct weir_endpoint *ep) {
+void set_record(struct proto *m, const struct weir_endpoint *ep) {
     m->rec[0] = weir_addr_to_v4(&ep->addr);
     m->rec[1] = ep->port;
 }
 
-/* The kernel may restart a call it has already taken our answer for. */
-static bool done_before(struct call *c) {
-    const struct answer *a = &c->task->last_ok;
-    return a->nr == c->nr && !memcmp(a->args, c->args, sizeof(a->args));
-}
-
-static bool foreign_family(struct call *c) {
+bool foreign_family(struct call *c) {
     int domain = AF_UNIX;
     socklen_t len = sizeof(domain);
     getsockopt(c->dup, SOL_SOCKET, SO_DOMAIN, &domain, &len);
@@ -157,7 +149,7 @@ static bool foreign_family(struct call *c) {
 
 void agent_bind(struct call *c) {
     struct proto m = {.op = PROTO_BIND};
-    if (!borrowed(c) || foreign_family(c))
+    if (!call_borrowed(c) || foreign_family(c))
         return;
     bool unspec = false;
     int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);
@@ -168,7 +160,7 @@ void agent_bind(struct call *c) {
         return;
     }
     set_record(&m, &m.ep);
-    call_ask(c, &m, NULL, simple_done);
+    call_ask(c, &m, NULL, call_done);
 }
 
 /* ---- listen ---- */
@@ -177,7 +169,7 @@ static void listen_done(struct call *c, const struct proto *m,
                         const void *data) {
     (void)data;
     if (m->result != 0) {
-        simple_done(c, m, NULL);
+        call_done(c, m, NULL);
         return;
     }
     char path[108];
@@ -200,153 +192,12 @@ static void listen_done(struct call *c, const struct proto *m,
 }
 
 void agent_listen(struct call *c) {
-    if (!borrowed(c) || foreign_family(c))
+    if (!call_borrowed(c) || foreign_family(c))
         return;
     struct proto m = {.op = PROTO_LISTEN,
                       .a = {(uint32_t)c->args[1]},
                       .rec = {(uint32_t)c->args[1]}};
     call_ask(c, &m, NULL, listen_done);
-}
-
-/* ---- connect ---- */
-
-/* Fill the smallest send buffer, so that nothing is writable until the stack
- * has drained it. Returns the bytes; *sndbuf is what to restore. */
-static unsigned fill(int fd, int *sndbuf) {
-    static const char filler[2048];
-    socklen_t len = sizeof(*sndbuf);
-    int least = 1;
-    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, sndbuf, &len);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
-    unsigned total = 0;
-    ssize_t n;
-    while ((n = send(fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL)) >
-           0)
-        total += (unsigned)n;
-    return total;
-}
-
-/* Connect a carrier to an end of the stack's. */
-static int attach(struct call *c, int fd, bool pending) {
-    struct agent *ag = c->ag;
-    if (connect(fd, (struct sockaddr *)&ag->meet, sizeof(ag->meet)))
-        return -errno;
-    int end = accept4(ag->rendezvous, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (end < 0)
-        return -errno;
-    struct proto m = {.op = PROTO_ATTACH, .inode = c->inode};
-    hint_set(ag, c->inode, c->task->tid, (int)c->args[0]);
-    struct hint *h = hint_get(ag, c->inode);
-    if (pending && h)
-        m.a[0] = fill(fd, &h->sndbuf);
-    agent_note(ag, &m, NULL, end);
-    close(end);
-    return 0;
-}
-
-static void connect_done(struct call *c, const struct proto *m,
-                         const void *data);
-
-/* Time-out or signal: the attempt goes on as a non-blocking one. */
-static void connect_expired(struct call *c) {
-    int err = call_borrow(c);
-    if (!err)
-        err = attach(c, c->dup, true);
-    call_return(c, call_valid(c) ? -EINPROGRESS : -EINTR);
-}
-
-static void connect_pending(struct call *c) {
-    c->held = NOT_HELD;
-    call_return(c, -EINPROGRESS);
-}
-
-/* The attempt has ended, c->flags says how. */
-static void connect_woken(struct call *c) {
-    uint64_t inode = c->inode;
-    int err = c->flags;
-    if (err == 0) {
-        err = call_borrow(c);
-        if (!err && c->inode != inode)
-            err = -EBADF;
-        c->inode = inode;
-        if (!err)
-            err = attach(c, c->dup, false);
-    }
-    c->held = NOT_HELD;
-    call_return(c, err);
-}
-
-uint64_t socket_timeout(int fd, int option) {
-    struct timeval tv = {0, 0};
-    socklen_t len = sizeof(tv);
-    getsockopt(fd, SOL_SOCKET, option, &tv, &len);
-    if (tv.tv_sec == 0 && tv.tv_usec == 0)
-        return UINT64_MAX;
-    return (uint64_t)tv.tv_sec * 1000000000u + (uint64_t)tv.tv_usec * 1000u;
-}
-
-static void connect_done(struct call *c, const struct proto *m,
-                         const void *data) {
-    bool blocking = !(fcntl(c->dup, F_GETFL) & O_NONBLOCK);
-    if (m->result == 0 && m->len > 0) { /* UDP: the stack's end has a name */
-        struct sockaddr_un sun;
-        char path[108] = "";
-        memcpy(path, data, m->len < 107 ? m->len : 107);
-        unix_address(&sun, path);
-        connect(c->dup, (struct sockaddr *)&sun, sizeof(sun));
-    } else if (m->result == 0 && m->a[0] == 1) {
-        attach(c, c->dup, false); /* connected while nobody waited */
-    } else if (m->result == 0 && m->a[0] == 2) { /* dissolve */
-        struct sockaddr none = {.sa_family = AF_UNSPEC};
-        connect(c->dup, &none, sizeof(none));
-    } else if (m->result == -EINPROGRESS || m->result == -EALREADY) {
-        if (blocking) {
-            call_hold(c, HELD_CONNECT, socket_timeout(c->dup, SO_SNDTIMEO),
-                      connect_woken, connect_expired);
-            return;
-        }
-        if (m->a[0] == 1) { /* has no end yet */
-            attach(c, c->dup, true);
-            /* What answers at once (lo) has answered when connect returns, as
-             * in the kernel: let the network run first. */
-            c->step = ANSWER_PASSES;
-            call_hold(c, HELD_REPLY, UINT64_MAX, NULL, connect_pending);
-            return;
-        }
-    }
-    simple_done(c, m, NULL);
-}
-
-void agent_connect_call(struct call *c) {
-    struct proto m = {.op = PROTO_CONNECT};
-    if (!borrowed(c) || foreign_family(c))
-        return;
-    bool unspec = false;
-    int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);
-    if (err == -EAFNOSUPPORT)
-        m.a[1] = 1;
-    else if (err) {
-        call_return(c, err);
-        return;
-    }
-    m.a[0] = unspec;
-    m.a[2] = done_before(c);
-    set_record(&m, &m.ep);
-    call_ask(c, &m, NULL, connect_done);
-}
-
-/* The stack says how an attempt ended. */
-void agent_connected(struct agent *ag, const struct proto *m) {
-    struct hint *h = hint_get(ag, m->inode);
-    if (h && h->sndbuf && m->result == 0) {
-        int fd = agent_find(ag, m->inode), half = h->sndbuf / 2;
-        if (fd >= 0) {
-            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
-            close(fd);
-        }
-        h->sndbuf = 0;
-    }
-    agent_wake(ag, m->inode, HELD_CONNECT, m->result);
 }
 
 /* ---- accept ---- */
@@ -450,7 +301,7 @@ static void accept_known(struct call *c, const struct proto *m,
 
 void agent_accept(struct call *c) {
     c->flags = c->what == WEIR_CALL_accept4 ? (int)c->args[3] : 0;
-    if (!borrowed(c) || foreign_family(c))
+    if (!call_borrowed(c) || foreign_family(c))
         return;
     if (c->flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) {
         call_return(c, -EINVAL);
@@ -470,12 +321,12 @@ static void shutdown_done(struct call *c, const struct proto *m,
         shutdown(c->dup, (int)c->args[1]);
     uint64_t inode = c->inode;
     struct agent *ag = c->ag;
-    simple_done(c, m, NULL);
+    call_done(c, m, NULL);
     agent_wake(ag, inode, HELD_ACCEPT, 0);
 }
 
 void agent_shutdown(struct call *c) {
-    if (!borrowed(c) || foreign_family(c))
+    if (!call_borrowed(c) || foreign_family(c))
         return;
     struct proto m = {.op = PROTO_SHUTDOWN,
                       .a = {(uint32_t)c->args[1]},

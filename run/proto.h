@@ -48,6 +48,7 @@
     X(CONNECTED) /* result: of a connect in progress */                        \
     X(PENDING)   /* a connection waits in the listening carrier */             \
     X(RESET)     /* push a byte from the program's side, then PUSHED */        \
+    X(GONE)      /* the socket is no more: forget its carrier */               \
     X(FREEZE)    /* a0: enum serve_how, of all programs */
 
 enum proto_op {

@@ -71,6 +71,7 @@ int end_watch(struct end *e, int fd) {
 
 /* Forget a carrier. Its socket in the core has been closed before. */
 void end_free(struct end *e) {
+    end_tell(e, PROTO_GONE, 0);
     struct end **at = &e->sv->end[e->inode % ENDS];
     while (*at != e)
         at = &(*at)->next;
@@ -84,6 +85,19 @@ void end_free(struct end *e) {
         weir_buf_unref(e->out.buf);
     free(e->returned);
     free(e);
+}
+
+/* Another carrier has taken its place. */
+void end_rename(struct end *e, uint64_t inode) {
+    struct end **at = &e->sv->end[e->inode % ENDS];
+    while (*at != e)
+        at = &(*at)->next;
+    *at = e->next;
+    e->inode = inode;
+    e->next = e->sv->end[inode % ENDS];
+    e->sv->end[inode % ENDS] = e;
+    e->eof_given = e->shut_out = e->shut_both = false;
+    weir_set_tag(end_stack(e), e->sock, inode, e->pid);
 }
 
 void end_tell(struct end *e, enum proto_op op, int result) {
@@ -161,11 +175,13 @@ struct serve *serve_create(struct net *net, const char *dir) {
 
 void serve_destroy(struct serve *sv) {
     loop_leave(sv->loop, &sv->passer);
+    while (sv->conns) /* agents are told nothing any more */
+        serve_leave(sv->conns);
     for (unsigned i = 0; i < ENDS; i++)
         while (sv->end[i])
             end_free(sv->end[i]);
-    while (sv->conns)
-        serve_leave(sv->conns);
+    if (sv->buf)
+        weir_buf_unref(sv->buf);
     if (sv->diag >= 0)
         close(sv->diag);
     free(sv);

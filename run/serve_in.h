@@ -89,6 +89,7 @@ struct end *end_get(struct serve *sv, uint64_t inode);
 struct end *end_new(struct serve_conn *conn, uint64_t inode, int sock,
                     int type);
 void end_free(struct end *e);
+void end_rename(struct end *e, uint64_t inode);
 int end_watch(struct end *e, int fd); /* owns fd */
 void end_unwatch(struct end *e);
 void end_tell(struct end *e, enum proto_op op, int result);

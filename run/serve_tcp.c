@@ -28,7 +28,7 @@ static bool is_closed(struct weir_stack *s, struct end *e,
 void stream_connect(struct end *e, const struct proto *m, struct proto *r) {
     struct weir_stack *s = end_stack(e);
     int err = weir_connect(s, e->sock, m->a[0] ? NULL : &m->ep);
-    bool first = e->src.fd < 0 && e->state != END_DEAD;
+    bool first = e->src.fd < 0;
     e->pid = m->pid;
     e->target = m->ep;
     if (m->a[0]) {
@@ -62,6 +62,8 @@ void stream_attach(struct end *e, int fd, const struct proto *m) {
     fcntl(fd, F_SETFL, O_NONBLOCK);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     e->filler = m->a[0];
+    if (m->a[2] | m->a[3])
+        end_rename(e, (uint64_t)m->a[3] << 32 | m->a[2]);
     end_watch(e, fd);
     if (is_closed(s, e, &info)) {
         end_reset(e); /* failed meanwhile */

@@ -105,6 +105,14 @@ static void connecting(void) {
     TRY(call_to(fd, dead_port()));
     wait_for(fd, POLLOUT);
     TRY(call_to(fd, port)); /* takes the error */
+    TRY(call_to(fd, port)); /* and the socket can be used again */
+    wait_for(fd, POLLOUT);
+    TRY(call_to(fd, port));
+    TRY(send(fd, "x", 1, 0));
+    TRY(connect(fd, &none, sizeof(none)));
+    TRY(call_to(fd, port));
+    wait_for(fd, POLLOUT);
+    TRY(send(fd, "x", 1, 0));
     close(fd);
     close(l);
 }

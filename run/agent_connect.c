@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * connect. While an attempt is in progress a non-blocking carrier is connected
+ * to an end of the stack's and stuffed with filler, so that nothing is readable
+ * or writable; the stack drains it when the peer has answered. A blocking
+ * connect is held, and the carrier connected only on success.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "run/agent_in.h"
+
+#define ANSWER_PASSES 4 /* of the loop, before EINPROGRESS is told */
+
+/* ---- connect ---- */
+
+/* Fill the smallest send buffer, so that nothing is writable until the stack
+ * has drained it. Returns the bytes; *sndbuf is what to restore. */
+static unsigned fill(int fd, int *sndbuf) {
+    static const char filler[2048];
+    socklen_t len = sizeof(*sndbuf);
+    int least = 1;
+    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, sndbuf, &len);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+    unsigned total = 0;
+    ssize_t n;
+    while ((n = send(fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL)) >
+           0)
+        total += (unsigned)n;
+    return total;
+}
+
+/* Is it close-on-exec in the program? That is a matter of the descriptor, which
+ * a borrowed duplicate does not share. */
+static bool is_cloexec(struct call *c) {
+    char path[64], text[256];
+    unsigned flags = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)c->task->tid,
+             (int)c->args[0]);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(text, "flags:");
+    return at && sscanf(at, "flags: %o", &flags) == 1 && flags & O_CLOEXEC;
+}
+
+/* A carrier whose connection has ended cannot be connected again, a TCP socket
+ * can: put a fresh one in its place. (Its epoll registrations are lost.) */
+static int replace(struct call *c, int old) {
+    int mode = fcntl(old, F_GETFL) & O_NONBLOCK ? SOCK_NONBLOCK : 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | mode, 0);
+    struct seccomp_notif_addfd add = {
+        .id = c->id,
+        .flags = SECCOMP_ADDFD_FLAG_SETFD,
+        .srcfd = (uint32_t)fd,
+        .newfd = (uint32_t)c->args[0],
+        .newfd_flags = is_cloexec(c) ? O_CLOEXEC : 0,
+    };
+    if (fd < 0 || ioctl(c->from->src.fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0) {
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Connect a carrier to an end of the stack's. */
+static int attach(struct call *c, int fd, bool pending) {
+    struct agent *ag = c->ag;
+    struct proto m = {.op = PROTO_ATTACH, .inode = c->inode};
+    int fresh = -1;
+    if (connect(fd, (struct sockaddr *)&ag->meet, sizeof(ag->meet))) {
+        fresh = errno == EISCONN || errno == EINVAL ? replace(c, fd) : -1;
+        if (fresh < 0 ||
+            connect(fresh, (struct sockaddr *)&ag->meet, sizeof(ag->meet)))
+            return -ECONNABORTED;
+        fd = fresh;
+        c->inode = inode_of(fd);
+        m.a[2] = (uint32_t)c->inode;
+        m.a[3] = (uint32_t)(c->inode >> 32);
+    }
+    int end = accept4(ag->rendezvous, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    hint_set(ag, c->inode, c->task->tid, (int)c->args[0]);
+    struct hint *h = hint_get(ag, c->inode);
+    if (pending && h)
+        m.a[0] = fill(fd, &h->sndbuf);
+    if (fresh >= 0)
+        close(fresh);
+    agent_note(ag, &m, NULL, end);
+    close(end);
+    return 0;
+}
+
+static void connect_done(struct call *c, const struct proto *m,
+                         const void *data);
+
+/* Time-out or signal: the attempt goes on as a non-blocking one. */
+static void connect_expired(struct call *c) {
+    int err = call_borrow(c);
+    if (!err)
+        err = attach(c, c->dup, true);
+    call_return(c, call_valid(c) ? -EINPROGRESS : -EINTR);
+}
+
+static void connect_pending(struct call *c) {
+    c->held = NOT_HELD;
+    call_return(c, -EINPROGRESS);
+}
+
+/* The attempt has ended, c->flags says how. */
+static void connect_woken(struct call *c) {
+    uint64_t inode = c->inode;
+    int err = c->flags;
+    if (err == 0) {
+        err = call_borrow(c);
+        if (!err && c->inode != inode)
+            err = -EBADF;
+        c->inode = inode;
+        if (!err)
+            err = attach(c, c->dup, false);
+    }
+    c->held = NOT_HELD;
+    call_return(c, err);
+}
+
+uint64_t socket_timeout(int fd, int option) {
+    struct timeval tv = {0, 0};
+    socklen_t len = sizeof(tv);
+    getsockopt(fd, SOL_SOCKET, option, &tv, &len);
+    if (tv.tv_sec == 0 && tv.tv_usec == 0)
+        return UINT64_MAX;
+    return (uint64_t)tv.tv_sec * 1000000000u + (uint64_t)tv.tv_usec * 1000u;
+}
+
+static void connect_done(struct call *c, const struct proto *m,
+                         const void *data) {
+    bool blocking = !(fcntl(c->dup, F_GETFL) & O_NONBLOCK);
+    if (m->result == 0 && m->len > 0) { /* UDP: the stack's end has a name */
+        struct sockaddr_un sun;
+        char path[108] = "";
+        memcpy(path, data, m->len < 107 ? m->len : 107);
+        unix_address(&sun, path);
+        connect(c->dup, (struct sockaddr *)&sun, sizeof(sun));
+    } else if (m->result == 0 && m->a[0] == 1) {
+        attach(c, c->dup, false); /* connected while nobody waited */
+    } else if (m->result == 0 && m->a[0] == 2) { /* dissolve */
+        struct sockaddr none = {.sa_family = AF_UNSPEC};
+        connect(c->dup, &none, sizeof(none));
+    } else if (m->result == -EINPROGRESS || m->result == -EALREADY) {
+        if (blocking) {
+            call_hold(c, HELD_CONNECT, socket_timeout(c->dup, SO_SNDTIMEO),
+                      connect_woken, connect_expired);
+            return;
+        }
+        if (m->a[0] == 1) { /* has no end yet */
+            attach(c, c->dup, true);
+            /* What answers at once (lo) has answered when connect returns, as
+             * in the kernel: let the network run first. */
+            c->step = ANSWER_PASSES;
+            call_hold(c, HELD_REPLY, UINT64_MAX, NULL, connect_pending);
+            return;
+        }
+    }
+    call_done(c, m, NULL);
+}
+
+/* The kernel may restart a call it has already taken our answer for. */
+static bool done_before(struct call *c) {
+    const struct answer *a = &c->task->last_ok;
+    return a->nr == c->nr && !memcmp(a->args, c->args, sizeof(a->args));
+}
+
+void agent_connect_call(struct call *c) {
+    struct proto m = {.op = PROTO_CONNECT};
+    if (!call_borrowed(c) || foreign_family(c))
+        return;
+    bool unspec = false;
+    int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);
+    if (err == -EAFNOSUPPORT)
+        m.a[1] = 1;
+    else if (err) {
+        call_return(c, err);
+        return;
+    }
+    m.a[0] = unspec;
+    m.a[2] = done_before(c);
+    set_record(&m, &m.ep);
+    call_ask(c, &m, NULL, connect_done);
+}
+
+/* The stack says how an attempt ended. */
+void agent_connected(struct agent *ag, const struct proto *m) {
+    struct hint *h = hint_get(ag, m->inode);
+    if (h && h->sndbuf && m->result == 0) {
+        int fd = agent_find(ag, m->inode), half = h->sndbuf / 2;
+        if (fd >= 0) {
+            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+            close(fd);
+        }
+        h->sndbuf = 0;
+    }
+    agent_wake(ag, m->inode, HELD_CONNECT, m->result);
+}
