@@ -105,10 +105,11 @@ struct tcp_loss {
     uint8_t state; /* enum tcp_ca_state */
     uint8_t dupacks;
     bool undo_possible;
-    bool tlp_retrans; /* the probe was a retransmission */
-    bool frto;        /* RTO may be spurious: RFC 5682 */
-    bool tlp_active;
-    tcp_seq high_seq; /* recovery ends when this is acknowledged */
+    bool tlp_retrans;   /* the probe was a retransmission */
+    bool tlp_active;    /* a probe is out */
+    bool tlp_due;       /* and to be sent in the next pass */
+    bool retransmitted; /* in this episode */
+    tcp_seq high_seq;   /* recovery ends when this is acknowledged */
     tcp_seq tlp_end;
     tcp_seq undo_una;
     int32_t undo_retrans; /* retransmissions not yet found spurious */
@@ -314,8 +315,9 @@ enum tcp_tw_flag {
     TW_TS = 1 << 0,
     TW_REUSEADDR = 1 << 1,
     TW_REUSEPORT = 1 << 2,
-    TW_BIND = 1 << 3, /* the port came by bind(), not by connect() */
-    TW_PORT = 1 << 4, /* it holds the port */
+    TW_BIND = 1 << 3,   /* the port came by bind(), not by connect() */
+    TW_PORT = 1 << 4,   /* it holds the port */
+    TW_WSCALE = 1 << 8, /* from here up: our window scale */
 };
 
 struct tcp_tw {

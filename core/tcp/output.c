@@ -147,6 +147,7 @@ bool tcp_retransmit(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx) {
         }
     }
     COUNT(env, Tcp, RetransSegs);
+    tcp_loss_retransmitted(tcp, c);
     if (tx->flags & TX_SYN)
         COUNT(env, TcpExt, TCPSynRetrans);
     return send_record(tcp, c, tx, pkt, payload);
@@ -289,6 +290,29 @@ static void send_lost(struct tcp *tcp, struct tcp_conn *c) {
     l->lost_hint = NULL;
 }
 
+/* RFC 8985 7.3: new data if there is any and the window takes it, else the
+ * highest segment again, whatever the congestion window says. */
+static void send_tlp(struct tcp *tcp, struct tcp_conn *c) {
+    struct tcp_work *w = c->work;
+    uint32_t unsent = tcp_unsent(c), room = window_room(c);
+    w->loss.tlp_due = false;
+    if (!w->tx.tail)
+        return;
+    uint32_t len = unsent < c->mss ? unsent : c->mss;
+    w->loss.tlp_retrans = !len || len > room;
+    if (!w->loss.tlp_retrans) {
+        send_new(tcp, c, len, len == unsent ? TX_PSH : 0);
+    } else {
+        struct tcp_tx *tx = w->tx.tail;
+        uint32_t size = (uint32_t)seq_diff(tx->end, tx->seq);
+        if (size > c->mss + 1u &&
+            tcp_tx_split(tcp, c, tx, seq_sub(tx->end, c->mss)))
+            tx = w->tx.tail;
+        tcp_retransmit(tcp, c, tx);
+    }
+    w->loss.tlp_end = c->snd.nxt;
+}
+
 /* A timer asked for a sign of life: as much new data as the window takes, be it
  * silly, or an old byte that the peer must answer (RFC 9293 3.8.4, 3.8.6.1). */
 static void send_probe(struct tcp *tcp, struct tcp_conn *c) {
@@ -337,6 +361,8 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
     if (w) {
         if (tcp_state(c) == WEIR_TCP_SYN_SENT && !w->tx.head)
             send_new(tcp, c, 0, TX_SYN);
+        if (w->loss.tlp_due)
+            send_tlp(tcp, c);
         if (w->tx.lost_bytes)
             send_lost(tcp, c);
         send_data(tcp, c);

@@ -136,6 +136,8 @@ bool tcp_tx_split(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx,
                   tcp_seq at);
 void tcp_tx_set_lost(struct tcp_work *w, struct tcp_tx *tx);
 void tcp_tx_clear_lost(struct tcp_work *w, struct tcp_tx *tx);
+/* Not lost after all. */
+void tcp_tx_unlose(struct tcp_work *w, struct tcp_tx *tx);
 void tcp_tx_set_sacked(struct tcp_work *w, struct tcp_tx *tx);
 void tcp_tx_clear_sacked(struct tcp_work *w, struct tcp_tx *tx);
 void tcp_tx_clear(struct tcp *tcp, struct tcp_conn *c);
@@ -173,6 +175,7 @@ void tcp_loss_reorder_timer(struct tcp *tcp, struct tcp_conn *c);
 void tcp_loss_probe_timer(struct tcp *tcp, struct tcp_conn *c);
 /* When to send a tail loss probe: ns from now; 0: not. */
 uint64_t tcp_loss_pto_ns(const struct tcp *tcp, const struct tcp_conn *c);
+void tcp_loss_retransmitted(struct tcp *tcp, struct tcp_conn *c);
 void tcp_loss_idle(struct tcp *tcp, struct tcp_conn *c);
 
 /* ---- rtt.c ---- */
@@ -317,6 +320,11 @@ void tcp_icmp_error(struct tcp *tcp, const struct ip_rx_error *err);
 
 int tcp_info_option(struct tcp *tcp, struct endpoint *ep, void *value,
                     uint32_t *len);
+
+/* ---- check.c ---- */
+
+/* Assert every invariant of every connection: for tests. */
+void tcp_check(struct tcp *tcp);
 
 /* ---- accept queue (listen.c) ---- */
 

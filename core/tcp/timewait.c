@@ -105,6 +105,7 @@ static struct tcp_tw *tw_new(struct tcp *tcp, struct tcp_conn *c,
     tw->snd_nxt = c->snd.nxt;
     tw->rcv_nxt = c->rcv.nxt;
     tw->node.tw_wnd = tcp_receive_window(c);
+    tw->node.tw_flags = (uint16_t)(c->rcv_wscale * TW_WSCALE);
     if (c->flags & CONN_TS)
         tw->node.tw_flags |= TW_TS;
     tw->ts_recent = c->ts.recent;
@@ -126,7 +127,7 @@ static void reply_ack(struct tcp *tcp, const struct tcp_tw *tw,
     r->out.h.ack = tw->rcv_nxt.v;
     r->out.wnd_bytes = tw->node.tw_wnd;
     r->out.h.window =
-        (uint16_t)(tw->node.tw_wnd < 65535 ? tw->node.tw_wnd : 65535);
+        (uint16_t)(tw->node.tw_wnd >> (tw->node.tw_flags / TW_WSCALE));
     if (tw->node.tw_flags & TW_TS) {
         r->out.h.opts = TCP_OPT_TS;
         r->out.h.ts_val = tcp_now_ms(tcp) + tw->ts_offset;

@@ -91,6 +91,8 @@ void tcp_tx_sent(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx) {
     if (tx->nth < UINT16_MAX)
         tx->nth++;
     tx->sent_ns = tcp->env->now;
+    if (w->loss.state == CA_RECOVERY)
+        w->loss.prr_out += tx_len(tx);
     time_unlink(l, tx);
     time_link(l, tx);
 }
@@ -122,6 +124,27 @@ void tcp_tx_set_lost(struct tcp_work *w, struct tcp_tx *tx) {
         l->lost_hint = tx;
 }
 
+/* Back into the list by time, at the place its time says. */
+void tcp_tx_unlose(struct tcp_work *w, struct tcp_tx *tx) {
+    struct tcp_txlist *l = &w->tx;
+    if (!(tx->flags & TX_LOST))
+        return;
+    tcp_tx_clear_lost(w, tx);
+    struct tcp_tx *after = l->ttail;
+    while (after && after->sent_ns > tx->sent_ns)
+        after = after->tprev;
+    tx->tprev = after;
+    tx->tnext = after ? after->tnext : l->thead;
+    if (tx->tnext)
+        tx->tnext->tprev = tx;
+    else
+        l->ttail = tx;
+    if (after)
+        after->tnext = tx;
+    else
+        l->thead = tx;
+}
+
 void tcp_tx_set_sacked(struct tcp_work *w, struct tcp_tx *tx) {
     struct tcp_txlist *l = &w->tx;
     assert(!(tx->flags & TX_SACKED));
@@ -139,7 +162,7 @@ void tcp_tx_clear_sacked(struct tcp_work *w, struct tcp_tx *tx) {
         return;
     tx->flags = (uint8_t)(tx->flags & ~TX_SACKED);
     w->tx.sacked_bytes -= tx_len(tx);
-    if (w->tx.sack_top == tx)
+    if (w->tx.sack_top == tx) /* none above it; below, it is searched */
         w->tx.sack_top = NULL;
 }
 
@@ -206,5 +229,10 @@ void tcp_tx_clear(struct tcp *tcp, struct tcp_conn *c) {
 uint32_t tcp_pipe(const struct tcp_conn *c) {
     uint32_t sent = (uint32_t)seq_diff(c->snd.nxt, c->snd.una);
     const struct tcp_txlist *l = &c->work->tx;
-    return sent - l->sacked_bytes - l->lost_bytes;
+    uint32_t pipe = sent - l->sacked_bytes - l->lost_bytes;
+    if (c->flags & CONN_SACK)
+        return pipe;
+    /* each duplicate ACK tells of a segment that has left (RFC 5681 3.2) */
+    uint32_t left = c->work->loss.dupacks * (uint32_t)c->mss;
+    return pipe > left ? pipe - left : 0;
 }
