@@ -165,7 +165,7 @@ static bool ack_acceptable(const struct tcp_conn *c,
 static void take_syn(struct tcp *tcp, struct tcp_conn *c,
                      const struct tcp_segment *seg) {
     agree(tcp, c, seg);
-    c->rcv.nxt = c->rcv.wup = seq_add(seg->seq, 1);
+    c->rcv.nxt = c->rcv.wup = c->work->copied = seq_add(seg->seq, 1);
 }
 
 static void syn_acked(struct tcp *tcp, struct tcp_conn *c,

@@ -9,7 +9,12 @@
 
 #include "pkt/pkt.h"
 
-enum { PKT_COST = 640, SMALL = 512, GATHER = 4096 };
+enum {
+    PKT_COST = 640,
+    SMALL = 512,
+    GATHER = 4096,
+    GATHERER = 0x80, /* pkt->flags: one of ours, while it is in the queue */
+};
 
 uint32_t tcp_charge(uint32_t len) {
     return len + PKT_COST;
@@ -18,7 +23,7 @@ uint32_t tcp_charge(uint32_t len) {
 /* The tail packet's last slice may be appended to: it is a gathering buffer of
  * ours, which nobody else refers to. */
 static struct weir_slice *gatherer(struct weir_pkt *tail) {
-    if (!tail || !tail->nslices || !(tail->flags & WEIR_PKT_LINK_BROADCAST))
+    if (!tail || !tail->nslices || !(tail->flags & GATHERER))
         return NULL;
     return &tail->slice[tail->nslices - 1];
 }
@@ -32,33 +37,39 @@ static void link_tail(struct tcp_recvq *q, struct weir_pkt *pkt) {
     q->tail = pkt;
 }
 
-/* Copy a small packet into the gathering buffer; false: queue it as it is. */
+/* A fresh gathering packet that holds a copy of `pkt`; false: no memory. */
+static bool gather_new(struct tcp *tcp, struct tcp_recvq *q,
+                       const struct weir_pkt *pkt) {
+    struct weir_arena *a = tcp->env->arena;
+    struct weir_pkt *home = weir_pkt_alloc(a, 0);
+    if (!home)
+        return false;
+    struct weir_buf *buf = weir_buf_alloc(a, GATHER - sizeof(*buf));
+    if (!buf) {
+        weir_pkt_free(home);
+        return false;
+    }
+    weir_pkt_copy_out(pkt, 0, buf->data, pkt->len);
+    weir_pkt_append(home, buf, 0, pkt->len);
+    home->flags = GATHERER;
+    link_tail(q, home);
+    q->charge += PKT_COST;
+    return true;
+}
+
+/* Copy a small packet to the end of what was gathered; false: queue it as it
+ * is. The first one costs nothing worth a copy. */
 static bool gather(struct tcp *tcp, struct tcp_recvq *q,
                    const struct weir_pkt *pkt) {
-    struct weir_arena *a = tcp->env->arena;
+    if (!q->tail)
+        return false;
     struct weir_slice *s = gatherer(q->tail);
-    if (!s || s->buf->size - (s->off + s->len) < pkt->len) {
-        if (!q->tail)
-            return false; /* the first one costs nothing worth a copy */
-        struct weir_pkt *home = weir_pkt_alloc(a, 0);
-        struct weir_buf *buf = weir_buf_alloc(a, GATHER - sizeof(*buf));
-        if (!home || !buf) {
-            if (home)
-                weir_pkt_free(home);
-            if (buf)
-                weir_buf_unref(buf);
-            return false;
-        }
-        /* An empty slice would not be kept: its bytes come with it. */
-        weir_pkt_copy_out(pkt, 0, buf->data, pkt->len);
-        weir_pkt_append(home, buf, 0, pkt->len);
-        home->flags |= WEIR_PKT_LINK_BROADCAST; /* marks a gatherer here */
-        link_tail(q, home);
-        q->charge += PKT_COST;
-    } else {
+    if (s && s->buf->size - (s->off + s->len) >= pkt->len) {
         weir_pkt_copy_out(pkt, 0, s->buf->data + s->off + s->len, pkt->len);
         s->len += pkt->len;
         q->tail->len += pkt->len;
+    } else if (!gather_new(tcp, q, pkt)) {
+        return false;
     }
     q->charge += pkt->len;
     COUNT(tcp->env, TcpExt, TCPRcvCoalesce);

@@ -176,7 +176,7 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
     w->xmit_due = w->delack_due = WEIR_NEVER;
     w->sendq.base = w->sendq.cur_seq = c->snd.nxt;
     w->wnd_max = c->snd.wnd;
-    w->copied = c->rcv.nxt;
+    w->copied = seq_sub(c->rcv.nxt, (c->flags & CONN_FIN_RCVD) != 0);
     w->push_seq = w->small_end = c->snd.una;
     w->rack.reo_wnd_mult = 1;
     w->rack.fack = c->snd.una;
