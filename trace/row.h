@@ -34,6 +34,7 @@ struct rows {
 /* 0 or -ENOMEM. Pointers into the story: it must outlive the rows. */
 int rows_make(struct rows *rows, const struct story *s, bool verbose);
 void rows_fold(struct rows *rows);
+void row_clear(struct row *row);
 void rows_free(struct rows *rows);
 
 #endif
