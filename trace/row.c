@@ -452,9 +452,9 @@ int rows_make(struct rows *rows, const struct story *s, bool verbose) {
         moment[n++] = (struct moment){ev->t_ns, (uint32_t)i, false, false};
         if (ev->kind == WEIR_EV_CALL && ev->call.took_us &&
             ev->call.result != WEIR_CALL_PENDING)
-            moment[n++] =
-                (struct moment){ev->t_ns + (uint64_t)ev->call.took_us * 1000,
-                                (uint32_t)i, true};
+            moment[n++] = (struct moment){
+                ev->t_ns + (uint64_t)ev->call.took_us * 1000 + 999, (uint32_t)i,
+                true, false};
     }
     qsort(moment, n, sizeof(*moment), by_time);
     count_programs(&m);
