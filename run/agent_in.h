@@ -30,6 +30,7 @@ struct task {
     uint64_t inode;        /* traced: the socket it is about; 0: foreign */
     int stop_nr;           /* traced: the call; -1: not in one */
     uint64_t stop_args[6];
+    int stop_type;     /* traced: SOCK_STREAM, .. */
     bool drop_sigpipe; /* TCP would not have raised it */
 };
 

@@ -153,6 +153,8 @@ static void entered(struct agent *ag, struct task *t,
         go_on(t->tid, 0);
         return;
     }
+    socklen_t len = sizeof(t->stop_type);
+    getsockopt(c->dup, SOL_SOCKET, SO_TYPE, &t->stop_type, &len);
     call_give_back(c); /* else close would not be the last one */
     struct proto m = {.op = PROTO_CALL, .rec = {(uint32_t)c->args[2]}};
     call_ask(c, &m, NULL, began);
@@ -185,6 +187,10 @@ static void error_known(struct call *c, const struct proto *m,
     int64_t result = c->done_result;
     if (m->result == 0 && m->len >= sizeof(error))
         memcpy(&error, data, sizeof(error));
+    if (!error && result == -ECONNRESET && t->stop_type == SOCK_STREAM) {
+        result = 0; /* somebody has taken the error before */
+        set_result(t->tid, result);
+    }
     if (error) {
         t->drop_sigpipe = result == -EPIPE && error != EPIPE;
         result = -error;
@@ -212,14 +218,24 @@ static void left(struct agent *ag, struct task *t, int64_t result) {
                           .a = {SOL_SOCKET, SO_ERROR, sizeof(int)}};
         if (c) {
             c->done_result = result;
+            if (result == -EPIPE && call_borrow(c) == 0) {
+                /* What this call takes, the carrier must not say again. */
+                int stand_in;
+                socklen_t len = sizeof(stand_in);
+                getsockopt(c->dup, SOL_SOCKET, SO_ERROR, &stand_in, &len);
+                call_give_back(c);
+            }
             call_ask(c, &m, NULL, error_known);
             return;
         }
     }
     int64_t was = result;
-    if (input && result == -EINVAL)
+    bool stream = t->stop_type == SOCK_STREAM;
+    if (input && stream && result == -EINVAL)
         result = -ENOTCONN; /* a stream that was never connected */
-    if (!input && result == -ENOTCONN && what != WEIR_CALL_close) {
+    if (!input && !stream && result == -ENOTCONN)
+        result = -EDESTADDRREQ;
+    if (!input && stream && result == -ENOTCONN) {
         result = -EPIPE;
         if (!no_signal(t))
             syscall(SYS_tgkill, t->pid, t->tid, SIGPIPE);
