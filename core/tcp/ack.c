@@ -72,6 +72,16 @@ static void sample_rtt(struct tcp *tcp, struct tcp_conn *c,
     }
 }
 
+/* As the window grows, so does what may be queued: three windows, within
+ * tcp_wmem, unless SO_SNDBUF was set. */
+static void grow_sndbuf(struct tcp *tcp, struct tcp_conn *c) {
+    uint64_t want = 3ull * c->cwnd;
+    uint32_t most = (uint32_t)tcp->env->sysctl.tcp_wmem[2];
+    if (c->flags & CONN_SNDBUF_LOCK || want <= c->sndbuf || c->sndbuf >= most)
+        return;
+    c->sndbuf = want < most ? (uint32_t)want : most;
+}
+
 static void advance(struct tcp *tcp, struct tcp_conn *c,
                     const struct tcp_segment *seg, struct tcp_ack_sample *s) {
     struct tcp_work *w = c->work;
@@ -87,6 +97,7 @@ static void advance(struct tcp *tcp, struct tcp_conn *c,
     w->soft_error = 0;
     if (w->xmit_timer != XMIT_PERSIST)
         tcp_xmit_disarm(c); /* RFC 6298 5.2, 5.3: output arms it anew */
+    grow_sndbuf(tcp, c);
     if (c->flags & CONN_SNDQ_FULL && w->sendq.bytes <= c->sndbuf / 3 * 2) {
         c->flags &= ~(uint32_t)CONN_SNDQ_FULL;
         endpoint_touch(tcp->env, &c->ep);

@@ -139,7 +139,8 @@ struct tcp_ofo {
 
 struct tcp_work {
     uint64_t xmit_due, delack_due; /* ns; WEIR_NEVER */
-    uint8_t xmit_timer;            /* enum tcp_xmit_timer */
+    uint64_t rest_due;   /* when it is given back if nothing happens; _NEVER */
+    uint8_t xmit_timer;  /* enum tcp_xmit_timer */
     uint8_t retries;     /* RTOs in a row without an advance (RFC 6298 5.5) */
     uint8_t backoff;     /* doublings of the RTO now in force */
     uint8_t probes;      /* zero-window probes in a row, unanswered */
@@ -147,7 +148,6 @@ struct tcp_work {
     uint8_t soft_reason;
     uint64_t stuck_since; /* when what is now first unanswered was sent; 0 */
     uint32_t wnd_max;     /* largest window the peer ever offered */
-    uint32_t cwnd_used;   /* bytes, since the last time it was full */
     uint32_t cc_acked;    /* bytes acknowledged towards the next growth */
     struct tcp_sendq sendq;
     struct tcp_txlist tx;
@@ -159,21 +159,18 @@ struct tcp_work {
 
     struct tcp_recvq rcvq;
     struct tcp_ofo ofo;
-    struct tcp_range dsack;      /* to report, where start != end */
-    tcp_seq last_ofo;            /* the range to report first (RFC 2018 4) */
-    tcp_seq copied;              /* next byte the program reads */
-    uint32_t ato_ms;             /* delayed ACK time-out in force */
-    uint32_t unacked_segs_bytes; /* received since the last ACK sent */
-    uint16_t quickack;           /* ACKs still to be sent at once */
-    uint16_t rcv_mss;            /* estimate of the peer's segment size */
-    tcp_seq rcv_up;              /* urgent byte + 1, with CONN_URG_* */
+    struct tcp_range dsack; /* to report, where start != end */
+    tcp_seq last_ofo;       /* the range to report first (RFC 2018 4) */
+    tcp_seq copied;         /* next byte the program reads */
+    uint32_t ato_ms;        /* delayed ACK time-out in force */
+    uint16_t quickack;      /* ACKs still to be sent at once */
+    uint16_t rcv_mss;       /* estimate of the peer's segment size */
+    tcp_seq rcv_up;         /* urgent byte + 1, with CONN_URG_* */
     uint8_t oob_byte;
-    uint8_t dup_acks_sent;
     /* receive buffer auto-sizing */
-    uint64_t rcv_rtt_ns, space_since;
-    uint32_t space;
+    uint64_t rcv_rtt_ns, rtt_since, space_since;
+    uint32_t space; /* most bytes the program read in one round trip */
     tcp_seq space_seq, rtt_seq;
-    uint64_t rtt_since;
 
     struct tcp_listener *parent; /* waits in its accept queue */
     struct tcp_conn *accept_next;

@@ -143,7 +143,7 @@ void tcp_established(struct tcp *tcp, struct tcp_conn *c,
         w->soft_error = 0;
         w->copied = c->rcv.nxt;
         w->space_seq = w->rtt_seq = c->rcv.nxt;
-        w->push_seq = w->small_end = c->snd.una;
+        w->small_end = c->snd.una;
         w->rack.fack = w->rack.end = c->snd.una;
         w->rcv_mss = c->adv_mss < 536 ? c->adv_mss : 536;
         tcp_xmit_disarm(c);

@@ -253,7 +253,7 @@ uint64_t tcp_loss_pto_ns(const struct tcp *tcp, const struct tcp_conn *c) {
     else
         us += 2000;
     uint64_t rto = tcp_rto_ns(tcp, c);
-    return us * 1000 < rto ? us * 1000 : 0;
+    return us * 1000 < rto ? us * 1000 : rto;
 }
 
 void tcp_loss_probe_timer(struct tcp *tcp, struct tcp_conn *c) {

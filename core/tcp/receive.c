@@ -119,6 +119,53 @@ static void schedule_ack(struct tcp *tcp, struct tcp_conn *c) {
     tcp_delack_arm(tcp, c, w->ato_ms);
 }
 
+/* The round trip as the receiver sees it: by timestamps, or by how long a
+ * window took to arrive. */
+static void measure_rtt(struct tcp *tcp, struct tcp_conn *c,
+                        const struct tcp_segment *seg) {
+    struct tcp_work *w = c->work;
+    uint64_t ns = 0, now = tcp->env->now;
+    if (c->flags & CONN_TS) {
+        uint32_t ms = tcp_now_ms(tcp) + c->ts.offset - seg->h.ts_ecr;
+        if (!seg->h.ts_ecr || seg->len < w->rcv_mss || ms > 60000)
+            return;
+        ns = ms ? ms * NS_PER_MS : NS_PER_MS / 2;
+    } else if (seq_ge(c->rcv.nxt, w->rtt_seq)) {
+        ns = now - w->rtt_since;
+        w->rtt_since = now;
+        w->rtt_seq = seq_add(c->rcv.nxt, c->rcv.wnd);
+    }
+    if (ns)
+        w->rcv_rtt_ns = w->rcv_rtt_ns ? w->rcv_rtt_ns / 8 * 7 + ns / 8 : ns;
+}
+
+/* Dynamic right-sizing: room for twice what the program reads in a round trip,
+ * and more while that grows, within tcp_rmem. Once SO_RCVBUF is set it stays.
+ */
+static void grow_rcvbuf(struct tcp *tcp, struct tcp_conn *c) {
+    struct tcp_work *w = c->work;
+    uint64_t now = tcp->env->now;
+    if (!w->rcv_rtt_ns || now - w->space_since < w->rcv_rtt_ns)
+        return;
+    uint32_t copied = (uint32_t)seq_diff(w->copied, w->space_seq);
+    uint32_t least = 10u * c->adv_mss;
+    uint32_t space = w->space > least ? w->space : least;
+    w->space_seq = w->copied;
+    w->space_since = now;
+    if (copied <= space)
+        return;
+    w->space = copied;
+    if (c->flags & CONN_RCVBUF_LOCK)
+        return;
+    uint64_t window = 2ull * copied + 16ull * c->adv_mss;
+    window += 2 * (window * (copied - space) / space);
+    uint64_t want = window * 2;
+    uint32_t most = (uint32_t)tcp->env->sysctl.tcp_rmem[2];
+    want = want < most ? want : most;
+    if (want > c->rcvbuf)
+        c->rcvbuf = (uint32_t)want;
+}
+
 /* The gap between segments sets how long an ACK waits for company. */
 static void adapt_ato(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
@@ -188,6 +235,7 @@ static void receive_in_order(struct tcp *tcp, struct tcp_conn *c,
         c->rcv.nxt = seq_add(c->rcv.nxt, seg->len);
         tcp_recvq_add(tcp, c, seg->pkt);
         seg->pkt = NULL;
+        measure_rtt(tcp, c, seg);
         adapt_ato(tcp, c);
         if (c->work->ofo.head && tcp_ofo_deliver(tcp, c))
             fin = true;
@@ -268,6 +316,7 @@ void tcp_receive_read(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes) {
     struct tcp_work *w = c->work;
     tcp_recvq_drop(tcp, w, bytes);
     c->read += bytes;
+    grow_rcvbuf(tcp, c);
     if (c->ep.flags & EP_SHUT_RD && c->flags & CONN_FIN_RCVD)
         return; /* no window to open any more */
     /* RFC 9293 3.8.6.2.2: tell of room once it is worth a segment. */

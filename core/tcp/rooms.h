@@ -17,8 +17,9 @@ struct tcp_conn *tcp_conn_create(struct tcp *tcp);
 void tcp_conn_destroy(struct tcp *tcp, struct tcp_conn *c);
 /* The work block, taken at the first need; NULL where memory is out. */
 struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c);
-/* Give the work block back where nothing needs it. */
+/* Nothing needs the work block, perhaps: give it back, soon. */
 void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c);
+void tcp_rest_fired(struct tcp *tcp, struct tcp_conn *c);
 /* The options block, likewise; stays. */
 struct tcp_opts *tcp_opts_get(struct tcp *tcp, struct tcp_opts **slot);
 /* Put it in the list of those that have something to send. */

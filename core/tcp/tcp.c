@@ -173,11 +173,12 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = arena_zalloc(tcp->env->arena, sizeof(*w));
     if (!w)
         return NULL;
-    w->xmit_due = w->delack_due = WEIR_NEVER;
+    w->xmit_due = w->delack_due = w->rest_due = WEIR_NEVER;
+    w->space_since = w->rtt_since = tcp->env->now;
     w->sendq.base = w->sendq.cur_seq = c->snd.nxt;
     w->wnd_max = c->snd.wnd;
     w->copied = seq_sub(c->rcv.nxt, (c->flags & CONN_FIN_RCVD) != 0);
-    w->push_seq = w->small_end = c->snd.una;
+    w->small_end = c->snd.una;
     w->rack.reo_wnd_mult = 1;
     w->rack.fack = c->snd.una;
     w->rack.min_rtt_us = UINT32_MAX;
@@ -201,9 +202,33 @@ static bool at_rest(const struct tcp_conn *c) {
            w->xmit_timer == XMIT_NONE && w->dsack.start.v == w->dsack.end.v;
 }
 
+/* What was measured is kept for a while: a connection that is read as fast as
+ * it is written to is empty a thousand times a second. */
+#define REST_AFTER_NS NS_PER_S
+
 void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c) {
-    if (c->work && at_rest(c) && !tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)))
+    struct tcp_work *w = c->work;
+    if (!w || !at_rest(c) || tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)))
+        return;
+    if (tcp_state(c) == WEIR_TCP_CLOSED) {
         work_free(tcp, c);
+        return;
+    }
+    if (w->rest_due == WEIR_NEVER) {
+        w->rest_due = tcp->env->now + REST_AFTER_NS;
+        tcp_timer_update(tcp, c);
+    }
+}
+
+void tcp_rest_fired(struct tcp *tcp, struct tcp_conn *c) {
+    uint32_t now_ms = tcp_now_ms(tcp);
+    const uint32_t after_ms = REST_AFTER_NS / NS_PER_MS;
+    c->work->rest_due = WEIR_NEVER;
+    if (at_rest(c) && now_ms - c->rx_ms >= after_ms &&
+        now_ms - c->tx_ms >= after_ms)
+        work_free(tcp, c);
+    else
+        tcp_work_rest(tcp, c);
 }
 
 struct tcp_opts *tcp_opts_get(struct tcp *tcp, struct tcp_opts **slot) {

@@ -19,6 +19,8 @@ static uint64_t earliest(const struct tcp_conn *c) {
         due = c->work->xmit_timer ? c->work->xmit_due : WEIR_NEVER;
         if (c->work->delack_due < due)
             due = c->work->delack_due;
+        if (c->work->rest_due < due)
+            due = c->work->rest_due;
     }
     if (c->opt && c->opt->keep_due < due)
         due = c->opt->keep_due;
@@ -116,6 +118,8 @@ void tcp_timer(struct tcp *tcp, struct wtimer *timer) {
     env->cause = 0;
     if (c->work && c->work->delack_due <= now)
         delack_fired(tcp, c);
+    if (c->work && c->work->rest_due <= now)
+        tcp_rest_fired(tcp, c);
     if (c->opt && c->opt->keep_due <= now) {
         tcp_keep_fired(tcp, c); /* may end it; arms the timer itself */
     } else if (c->work && c->work->xmit_timer && c->work->xmit_due <= now) {
