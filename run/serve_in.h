@@ -145,6 +145,9 @@ void datagram_end_ready(struct end *e);
 
 /* ---- serve_live.c ---- */
 bool end_alive(struct end *e);
+/* Bytes that lie in the program's side of the carrier (a datagram's: in the
+ * first one), not read yet. */
+uint32_t end_unread(struct end *e);
 /* Close whatever listens on `ep`, on any host, if its program is gone. */
 void live_check(struct serve *sv, const struct weir_endpoint *ep);
 

@@ -38,13 +38,19 @@ struct diag_request {
     struct unix_diag_req q;
 };
 
-/* Ask the kernel for the unix socket with that inode. */
-static bool inode_alive(struct serve *sv, uint64_t inode) {
+union diag_answer {
+    struct nlmsghdr h;
+    char room[1024];
+};
+
+/* Ask the kernel for the unix socket with that inode; false: cannot know. */
+static bool diag_ask(struct serve *sv, uint64_t inode, uint32_t show,
+                     union diag_answer *answer) {
     if (sv->diag == -2)
         sv->diag =
             socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (sv->diag < 0)
-        return true; /* cannot know */
+        return false;
     struct diag_request req = {
         .h = {.nlmsg_len = sizeof(req),
               .nlmsg_type = SOCK_DIAG_BY_FAMILY,
@@ -52,20 +58,42 @@ static bool inode_alive(struct serve *sv, uint64_t inode) {
         .q = {.sdiag_family = AF_UNIX,
               .udiag_states = ~0u,
               .udiag_ino = (uint32_t)inode,
-              .udiag_show = 0,
+              .udiag_show = show,
               .udiag_cookie = {~0u, ~0u}},
     };
-    union {
-        struct nlmsghdr h;
-        char room[1024];
-    } answer;
     if (send(sv->diag, &req, sizeof(req), 0) < 0)
-        return true;
-    ssize_t n = recv(sv->diag, &answer, sizeof(answer), 0);
-    if (n < (ssize_t)sizeof(answer.h) || answer.h.nlmsg_type != NLMSG_ERROR)
+        return false;
+    ssize_t n = recv(sv->diag, answer, sizeof(*answer), 0);
+    return n >= (ssize_t)sizeof(answer->h) &&
+           n >= (ssize_t)answer->h.nlmsg_len;
+}
+
+static bool inode_alive(struct serve *sv, uint64_t inode) {
+    union diag_answer answer;
+    if (!diag_ask(sv, inode, 0, &answer) || answer.h.nlmsg_type != NLMSG_ERROR)
         return true;
     const struct nlmsgerr *err = NLMSG_DATA(&answer.h);
     return err->error != -ENOENT;
+}
+
+uint32_t end_unread(struct end *e) {
+    union diag_answer answer;
+    const uint32_t at = NLMSG_LENGTH(sizeof(struct unix_diag_msg));
+    if (!diag_ask(e->sv, e->inode, UDIAG_SHOW_RQLEN, &answer) ||
+        answer.h.nlmsg_type != SOCK_DIAG_BY_FAMILY)
+        return 0;
+    for (uint32_t i = at; i + sizeof(struct nlattr) <= answer.h.nlmsg_len;) {
+        struct nlattr a;
+        struct unix_diag_rqlen len;
+        memcpy(&a, answer.room + i, sizeof(a));
+        if (a.nla_type == UNIX_DIAG_RQLEN &&
+            a.nla_len >= NLA_HDRLEN + sizeof(len)) {
+            memcpy(&len, answer.room + i + NLA_HDRLEN, sizeof(len));
+            return len.udiag_rqueue;
+        }
+        i += a.nla_len < NLA_HDRLEN ? NLA_HDRLEN : NLA_ALIGN(a.nla_len);
+    }
+    return 0;
 }
 
 bool end_alive(struct end *e) {

@@ -2,7 +2,9 @@
 /*
  * Files that describe the host. A file is rendered into memory when it is
  * opened and does not change after that, like a seq_file read in one go; the
- * agent hands the program a read-only descriptor of it.
+ * agent hands the program a read-only descriptor of it. What is not listed
+ * here does not exist: no file of the machine's shows through. The host has no
+ * IPv6, so those files are absent as from a kernel without it.
  */
 #include "run/show.h"
 
@@ -19,6 +21,27 @@ static const struct {
     {"/etc/hosts", show_hosts},
     {"/etc/nsswitch.conf", show_nsswitch},
     {"/etc/resolv.conf", show_resolv},
+    {"/proc/net/arp", show_arp},
+    {"/proc/net/dev", show_dev},
+    {"/proc/net/dev_mcast", show_empty},
+    {"/proc/net/fib_trie", show_fib},
+    {"/proc/net/icmp", show_udplite},
+    {"/proc/net/igmp", show_igmp},
+    {"/proc/net/netlink", show_netlinks},
+    {"/proc/net/netstat", show_netstat},
+    {"/proc/net/packet", show_packet},
+    {"/proc/net/protocols", show_protocols},
+    {"/proc/net/psched", show_psched},
+    {"/proc/net/ptype", show_ptype},
+    {"/proc/net/raw", show_raw},
+    {"/proc/net/route", show_route},
+    {"/proc/net/rt_cache", show_rt_cache},
+    {"/proc/net/snmp", show_snmp},
+    {"/proc/net/sockstat", show_sockstat},
+    {"/proc/net/tcp", show_tcp},
+    {"/proc/net/udp", show_udp},
+    {"/proc/net/udplite", show_udplite},
+    {"/proc/net/unix", show_unix},
 };
 
 static int show_file(const struct show *w) {
@@ -27,7 +50,7 @@ static int show_file(const struct show *w) {
             files[i].show(w);
             return 0;
         }
-    return -ENOENT;
+    return strncmp(w->path, "/proc/sys/", 10) ? -ENOENT : show_sysctl(w);
 }
 
 void show_answer(struct serve_conn *conn, const struct proto *m,

@@ -24,6 +24,51 @@ struct show {
 void show_answer(struct serve_conn *conn, const struct proto *m,
                  const void *data);
 
+/* ---- show_sock.c ---- */
+
+/* A socket as the kernel's tables would have it. */
+struct show_sock {
+    struct weir_sockinfo info;
+    uint64_t inode; /* 0: nobody holds it */
+    uint32_t uid;
+    uint32_t rx, tx; /* queues; what lies in the carrier counts */
+    int64_t due_ms;  /* until its timer fires */
+};
+/* Iterate as weir_sockinfo_next does; sweep before (serve_sweep). */
+bool show_sock_next(const struct show *w, uint64_t *cursor,
+                    struct show_sock *out);
+void show_tcp(const struct show *w);
+void show_udp(const struct show *w);
+void show_udplite(const struct show *w);
+void show_raw(const struct show *w);
+void show_sockstat(const struct show *w);
+void show_unix(const struct show *w);
+
+/* ---- show_dev.c: interfaces, routes, neighbours ---- */
+#define SHOW_ROUTES 4096
+bool show_is_broadcast(const struct show *w, const struct weir_addr *addr);
+/* All routes in the kernel's order. */
+unsigned show_routes(const struct show *w, struct weir_route *out,
+                     unsigned max);
+void show_dev(const struct show *w);
+void show_route(const struct show *w);
+void show_arp(const struct show *w);
+void show_igmp(const struct show *w);
+void show_fib(const struct show *w);
+
+/* ---- show_stat.c: counters, settings, and tables that are the same for
+ * every host ---- */
+void show_snmp(const struct show *w);
+void show_netstat(const struct show *w);
+void show_protocols(const struct show *w);
+void show_packet(const struct show *w);
+void show_netlinks(const struct show *w);
+void show_ptype(const struct show *w);
+void show_psched(const struct show *w);
+void show_rt_cache(const struct show *w);
+void show_empty(const struct show *w);
+int show_sysctl(const struct show *w);
+
 /* ---- show_etc.c ---- */
 void show_hosts(const struct show *w);
 void show_resolv(const struct show *w);

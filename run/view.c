@@ -39,7 +39,9 @@ static bool is_ours(const char *path) {
     for (unsigned i = 0; i < sizeof(etc) / sizeof(etc[0]); i++)
         if (!strcmp(path, etc[i]))
             return true;
-    return false;
+    if (!strncmp(path, "/proc/sys/net/", 14))
+        return strncmp(path + 14, "unix/", 5) != 0;
+    return !strncmp(path, "/proc/net/", 10);
 }
 
 static void opened(struct call *c, const struct proto *m, const void *data) {
