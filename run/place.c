@@ -25,7 +25,9 @@ int place_parent(char *out, size_t size) {
     struct stat st;
     if ((mkdir(out, 0700) && errno != EEXIST) || lstat(out, &st))
         return -errno;
-    return S_ISDIR(st.st_mode) && st.st_uid == geteuid() ? 0 : -EPERM;
+    if (!S_ISDIR(st.st_mode))
+        return -ENOTDIR;
+    return st.st_uid == geteuid() ? 0 : -EPERM;
 }
 
 int place_of(const char *network, char *out, size_t size) {
