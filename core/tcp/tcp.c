@@ -98,6 +98,7 @@ void tcp_destroy(struct tcp *tcp) {
     for (unsigned i = 0; i < TCP_LISTEN_BUCKETS; i++)
         while (tcp->listeners[i])
             tcp_listener_free(tcp, tcp->listeners[i]);
+    wheel_disarm(tcp->env->wheel, &tcp->tw_timer);
     free_pools(tcp);
     arena_free(tcp->env->arena, tcp->bucket,
                (tcp->mask + 1) * sizeof(tcp->bucket[0]));
