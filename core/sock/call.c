@@ -200,8 +200,11 @@ int weir_shutdown(struct weir_stack *s, int sock, int how) {
         return env_fail(&s->env, EINVAL, WEIR_BAD_STATE);
     struct call_scope c =
         call_begin(s, WEIR_CALL_shutdown, sock, (uint32_t)how, 0);
+    struct endpoint *was = e;
     int r = e->kind == ENDPOINT_UDP ? udp_shutdown(s->udp, e, how)
-                                    : tcp_shutdown(s->tcp, e, how);
+                                    : tcp_shutdown(s->tcp, &e, how);
+    if (e != was)
+        handle_move(s, sock, e);
     return (int)call_end(s, c, r);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/abi.h"
 #include "sock/option.h"
+#include "tcp/option.h"
 
 #define SOL ABI_SOL_SOCKET
 #define IP ABI_IPPROTO_IP
@@ -25,6 +26,10 @@
          note},                                                                \
             how, arg                                                           \
     }
+
+#define TCP_ROW(option, type, status, note)                                    \
+    ROW(TCP, option, ABI_IPPROTO_TCP, type, WEIR_OPT_##status, HOW_TRANSPORT,  \
+        0, note),
 
 static const struct option_row rows[] = {
     ROW(SO, REUSEADDR, SOL, "int", H, HOW_FLAG, EP_REUSEADDR,
@@ -125,7 +130,7 @@ static const struct option_row rows[] = {
         "no raw sockets yet"),
     ROW(IP, OPTIONS, IP, "bytes", NO, HOW_REFUSE, EINVAL,
         "no IP options are sent"),
-};
+    TCP_OPTIONS(TCP_ROW)};
 
 #define NROWS (sizeof(rows) / sizeof(rows[0]))
 

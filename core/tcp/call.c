@@ -223,27 +223,22 @@ int tcp_connect(struct tcp *tcp, struct endpoint *ep,
     return env_fail(env, EINPROGRESS, WEIR_NONE);
 }
 
-int tcp_shutdown(struct tcp *tcp, struct endpoint *ep, int how) {
+/* As inet_shutdown(): a listener and a connecting socket are disconnected. */
+int tcp_shutdown(struct tcp *tcp, struct endpoint **ep, int how) {
     struct env *env = tcp->env;
-    struct tcp_conn *c = tcp_conn_of(ep);
     bool rd = how != ABI_SHUT_WR, wr = how != ABI_SHUT_RD;
-    if (ep->kind ==
-        ENDPOINT_LISTENER) { /* Linux: as if closed; stays a socket */
-        if (rd)
-            ep->flags |= EP_SHUT_RD;
-        return 0;
-    }
-    if (tcp_state(c) == WEIR_TCP_CLOSED)
+    if ((*ep)->kind == ENDPOINT_LISTENER)
+        return rd ? tcp_disconnect(tcp, ep) : 0;
+    struct tcp_conn *c = tcp_conn_of(*ep);
+    if (tcp_state(c) == WEIR_TCP_SYN_SENT)
+        return tcp_disconnect(tcp, ep);
+    unsigned state = tcp_state(c);
+    c->ep.flags |= (uint16_t)((rd ? EP_SHUT_RD : 0) | (wr ? EP_SHUT_WR : 0));
+    endpoint_touch(env, &c->ep);
+    if (state == WEIR_TCP_CLOSED)
         return env_fail(env, ENOTCONN, WEIR_BAD_STATE);
-    ep->flags |= (uint16_t)((rd ? EP_SHUT_RD : 0) | (wr ? EP_SHUT_WR : 0));
-    if (wr && tcp_state(c) == WEIR_TCP_SYN_SENT) {
-        /* Linux: shutdown of a connecting socket disconnects it */
-        tcp_end(tcp, c, 0, WEIR_NONE);
-        return 0;
-    }
     if (wr)
         tcp_send_fin(tcp, c);
-    endpoint_touch(env, ep);
     return 0;
 }
 

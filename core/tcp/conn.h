@@ -163,6 +163,7 @@ struct tcp_work {
     tcp_seq last_ofo;       /* the range to report first (RFC 2018 4) */
     tcp_seq copied;         /* next byte the program reads */
     uint32_t ato_ms;        /* delayed ACK time-out in force */
+    uint32_t oow_ms;        /* last ACK to a segment out of the window */
     uint16_t quickack;      /* ACKs still to be sent at once */
     uint16_t rcv_mss;       /* estimate of the peer's segment size */
     tcp_seq rcv_up;         /* urgent byte + 1, with CONN_URG_* */

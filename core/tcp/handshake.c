@@ -153,13 +153,21 @@ void tcp_established(struct tcp *tcp, struct tcp_conn *c,
     endpoint_touch(tcp->env, &c->ep);
 }
 
-/* SYN-SENT, the ACK bit: did the peer acknowledge our SYN, and only that? */
-static bool ack_acceptable(const struct tcp_conn *c,
+/* SYN-SENT, the ACK bit: did the peer acknowledge our SYN, and only that? RFC
+ * 7323 3.2: and does it echo a time at which we sent one? */
+static bool ack_acceptable(struct tcp *tcp, const struct tcp_conn *c,
                            const struct tcp_segment *seg) {
     if (!seq_gt(seg->ack, c->snd.una) || seq_gt(seg->ack, c->snd.nxt))
         return false;
-    /* RFC 7323 3.2: an echo of a time we never sent is not ours */
-    return true;
+    if (!(seg->h.opts & TCP_OPT_TS) || !seg->h.ts_ecr)
+        return true;
+    uint32_t first =
+        (uint32_t)(c->work->stuck_since / NS_PER_MS) + c->ts.offset;
+    uint32_t last = tcp_now_ms(tcp) + c->ts.offset;
+    if (seg->h.ts_ecr - first <= last - first)
+        return true;
+    COUNT(tcp->env, TcpExt, PAWSActive);
+    return false;
 }
 
 static void take_syn(struct tcp *tcp, struct tcp_conn *c,
@@ -183,7 +191,7 @@ void tcp_syn_sent_input(struct tcp *tcp, struct tcp_conn *c,
                         struct tcp_segment *seg) {
     struct env *env = tcp->env;
     uint32_t sock = endpoint_sock(&c->ep);
-    if (seg_has(seg, WEIR_ACK) && !ack_acceptable(c, seg)) { /* first */
+    if (seg_has(seg, WEIR_ACK) && !ack_acceptable(tcp, c, seg)) { /* first */
         if (!seg_has(seg, WEIR_RST))
             tcp_reply_reset(tcp, seg, WEIR_TCP_STATE);
         tcp_segment_drop(env, seg, WEIR_TCP_INVALID_ACK_SEQUENCE, sock);

@@ -131,13 +131,27 @@ static bool seq_acceptable(const struct tcp_conn *c,
     return seq_ge(seg->end, c->rcv.wup) && seq_le(seg->seq, edge);
 }
 
+/* An ACK that answers an ACK may be answered in turn, for ever: at most one
+ * each tcp_invalid_ratelimit ms. Data is answered always (as Linux does). */
+static bool ack_loop(struct tcp *tcp, struct tcp_conn *c,
+                     const struct tcp_segment *seg) {
+    uint32_t least = (uint32_t)tcp->env->sysctl.tcp_invalid_ratelimit;
+    uint32_t now_ms = tcp_now_ms(tcp);
+    if (seg->len || !tcp_work_get(tcp, c))
+        return false;
+    if (c->work->oow_ms && now_ms - c->work->oow_ms < least)
+        return true;
+    c->work->oow_ms = now_ms ? now_ms : 1;
+    return false;
+}
+
 static void out_of_window(struct tcp *tcp, struct tcp_conn *c,
                           struct tcp_segment *seg) {
     enum weir_reason why = seq_lt(seg->end, c->rcv.wup)
                                ? WEIR_TCP_OLD_SEQUENCE
                                : WEIR_TCP_INVALID_SEQUENCE;
     seg->old = why == WEIR_TCP_OLD_SEQUENCE;
-    if (!seg_has(seg, WEIR_RST)) {
+    if (!seg_has(seg, WEIR_RST) && !ack_loop(tcp, c, seg)) {
         if (seg_has(seg, WEIR_SYN)) {
             COUNT(tcp->env, TcpExt, TCPSYNChallenge);
             tcp_challenge_ack(tcp, c);
@@ -160,7 +174,8 @@ static bool valid(struct tcp *tcp, struct tcp_conn *c,
     if (paws_reject(tcp, c, seg)) {
         COUNT(env, TcpExt, PAWSEstab);
         seg->old = true;
-        tcp_ack_now(tcp, c);
+        if (!ack_loop(tcp, c, seg))
+            tcp_ack_now(tcp, c);
         tcp_segment_drop(env, seg, WEIR_TCP_RFC7323_PAWS, sock);
         return false;
     }

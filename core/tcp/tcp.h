@@ -44,7 +44,8 @@ ssize_t tcp_recv(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
                  int n, int flags, int *msg_flags);
 int tcp_peek(struct tcp *tcp, struct endpoint *ep, struct iovec *iov, int n);
 int tcp_consume(struct tcp *tcp, struct endpoint *ep, size_t bytes);
-int tcp_shutdown(struct tcp *tcp, struct endpoint *ep, int how);
+/* Of a listener (SHUT_RD): it becomes a fresh socket, as on Linux (*ep). */
+int tcp_shutdown(struct tcp *tcp, struct endpoint **ep, int how);
 /* The handle is gone; the endpoint is TCP's alone from here. */
 void tcp_close(struct tcp *tcp, struct endpoint *ep);
 void tcp_abort(struct tcp *tcp, struct endpoint *ep, enum weir_reason reason);

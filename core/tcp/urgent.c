@@ -60,8 +60,7 @@ void tcp_urgent_skip(struct tcp *tcp, struct tcp_conn *c) {
         return;
     if (!(c->ep.flags & EP_OOBINLINE))
         tcp_recvq_drop(tcp, w, 1);
-    if (!(c->flags & CONN_URG_HERE) || c->ep.flags & EP_OOBINLINE)
-        c->flags &= ~any_urgent;
+    c->flags &= ~any_urgent; /* Linux: read past the mark, it is gone */
 }
 
 /* As tcp_recv_urg(). */
