@@ -225,8 +225,10 @@ static bool syn_received_ack(struct tcp *tcp, struct tcp_conn *c,
         tcp_tx_clear(tcp, c);
     }
     tcp_established(tcp, c, seg);
-    if (c->flags & CONN_FIN) /* closed before it was established */
+    if (c->flags & CONN_FIN) { /* closed before it was established */
         tcp_state_set(tcp, c, WEIR_TCP_FIN_WAIT1, WEIR_NONE);
+        tcp_dirty(tcp, c);
+    }
     return true;
 }
 

@@ -339,7 +339,8 @@ void tcp_loss_ack(struct tcp *tcp, struct tcp_conn *c,
     try_undo(tcp, c, seg, s);
     if (!(c->flags & CONN_SACK))
         newreno(c, s);
-    if (in_recovery(w) && seq_ge(c->snd.una, w->loss.high_seq)) {
+    bool over = in_recovery(w) && seq_ge(c->snd.una, w->loss.high_seq);
+    if (over) {
         if (w->rack.reo_persist && --w->rack.reo_persist == 0)
             w->rack.reo_wnd_mult = 1;
         end_episode(c);
@@ -347,7 +348,7 @@ void tcp_loss_ack(struct tcp *tcp, struct tcp_conn *c,
     detect(tcp, c);
     if (w->loss.state == CA_RECOVERY)
         prr(c, s);
-    else if (s->delivered)
+    else if (s->delivered && !over)
         grow(tcp, c, s);
 }
 
