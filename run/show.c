@@ -9,6 +9,7 @@
 #include "run/show.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -53,6 +54,26 @@ static int show_file(const struct show *w) {
     return strncmp(w->path, "/proc/sys/", 10) ? -ENOENT : show_sysctl(w);
 }
 
+/* An answer in a memory file: its descriptor, or -errno. */
+static int answer_file(struct show *w, const struct proto *m) {
+    int fd = memfd_create("weir", MFD_CLOEXEC), err = -EOPNOTSUPP;
+    int dup = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    w->out = dup < 0 ? NULL : fdopen(dup, "w");
+    if (!w->out) {
+        err = -ENFILE;
+        if (dup >= 0)
+            close(dup);
+    } else {
+        if (m->a[0] == PROTO_VIEW_FILE)
+            err = show_file(w);
+        if (fclose(w->out) && !err)
+            err = -ENOMEM;
+    }
+    if (err && fd >= 0)
+        close(fd);
+    return err ? err : fd;
+}
+
 void show_answer(struct serve_conn *conn, const struct proto *m,
                  const void *data) {
     struct proto r = {.op = m->op, .seq = m->seq, .inode = m->inode};
@@ -60,21 +81,19 @@ void show_answer(struct serve_conn *conn, const struct proto *m,
                      .host = conn->host,
                      .stack = conn->host->stack,
                      .path = data};
-    int fd = memfd_create("weir", MFD_CLOEXEC);
-    w.out = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!w.out)
-        r.result = -ENFILE;
-    else if (!w.stack)
-        r.result = -ENOENT;
-    else if (m->a[0] == PROTO_VIEW_FILE)
-        r.result = show_file(&w);
-    else
-        r.result = -EOPNOTSUPP;
-    if (w.out && fflush(w.out) && r.result == 0)
-        r.result = -ENOMEM;
-    conn->to->send(conn->to, &r, NULL, r.result < 0 ? -1 : fd);
-    if (w.out)
-        fclose(w.out);
-    else if (fd >= 0)
+    char out[8192];
+    int fd = -1;
+    if (!w.stack) {
+        r.result = m->a[0] == PROTO_VIEW_FILE ? -ENOENT : -ENETDOWN;
+    } else if (m->a[0] == PROTO_VIEW_IOCTL) {
+        r.len = sizeof(out);
+        r.result = show_ioctl(&w, m->a[1], data, m->len, out, &r.len);
+        r.len = r.result < 0 ? 0 : r.len;
+    } else {
+        fd = answer_file(&w, m);
+        r.result = fd < 0 ? fd : 0;
+    }
+    conn->to->send(conn->to, &r, out, fd);
+    if (fd >= 0)
         close(fd);
 }

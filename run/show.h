@@ -69,6 +69,12 @@ void show_rt_cache(const struct show *w);
 void show_empty(const struct show *w);
 int show_sysctl(const struct show *w);
 
+/* ---- show_ioctl.c ---- */
+unsigned show_if_flags(const struct weir_if *i); /* IFF_* */
+/* 0 or -errno; `out` has room for *out_len bytes, which is set. */
+int show_ioctl(const struct show *w, unsigned cmd, const void *in, uint32_t len,
+               char *out, uint32_t *out_len);
+
 /* ---- show_etc.c ---- */
 void show_hosts(const struct show *w);
 void show_resolv(const struct show *w);

@@ -80,11 +80,6 @@ bool view_open(struct call *c, const char *path) {
     return true;
 }
 
-bool view_ioctl(struct call *c) {
-    (void)c;
-    return false;
-}
-
 void view_netlink(struct call *c) {
     call_return(c, -EPROTONOSUPPORT);
 }
