@@ -76,13 +76,9 @@ static void put(char **at, const char *format, ...) {
 static enum story_side flow_side(const struct story *s, uint32_t local,
                                  uint16_t lport, uint32_t remote,
                                  uint16_t rport) {
-    for (size_t i = s->nflows; i-- > 0;) {
-        const struct story_flow *f = &s->flow[i];
-        for (int k = 0; k < 2; k++)
-            if (f->addr[k] == local && f->port[k] == lport &&
-                f->addr[!k] == remote && f->port[!k] == rport)
-                return k ? SIDE_RIGHT : SIDE_LEFT;
-    }
+    int from = 0;
+    if (story_between(s, 6, local, lport, remote, rport, &from))
+        return from ? SIDE_RIGHT : SIDE_LEFT;
     return rport ? SIDE_LEFT : SIDE_RIGHT;
 }
 

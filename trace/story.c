@@ -70,8 +70,9 @@ const struct weir_event *story_find(const struct story *s, weir_event_id id) {
 
 static struct story_socket *life(const struct story *s, uint8_t host,
                                  uint32_t sock, weir_event_id at) {
-    for (size_t i = s->nsockets; i-- > 0;) {
-        struct story_socket *k = &s->socket[i];
+    uint32_t i = index_first(&s->sockets, index_hash(host, sock));
+    for (; i; i = index_before(&s->sockets, i - 1)) {
+        struct story_socket *k = &s->socket[i - 1];
         if (k->host == host && k->sock == sock && k->first <= at)
             return k;
     }
@@ -84,10 +85,10 @@ const struct story_socket *story_socket(const struct story *s, uint8_t host,
 }
 
 static struct story_program *program(const struct story *s, uint32_t pid) {
-    for (size_t i = s->nprograms; i-- > 0;)
-        if (s->program[i].pid == pid)
-            return &s->program[i];
-    return NULL;
+    uint32_t i = index_first(&s->programs, index_hash(pid, 0));
+    while (i && s->program[i - 1].pid != pid)
+        i = index_before(&s->programs, i - 1);
+    return i ? &s->program[i - 1] : NULL;
 }
 
 const struct story_program *story_program(const struct story *s, uint32_t pid) {
@@ -108,16 +109,25 @@ static bool is_segment(unsigned kind) {
            kind == WEIR_EV_SEGMENT_FORWARDED || kind == WEIR_EV_DROP;
 }
 
-static struct story_flow *flow_of(const struct story *s,
-                                  const struct weir_event *ev, int *sender) {
-    for (size_t i = s->nflows; i-- > 0;) {
-        struct story_flow *f = &s->flow[i];
-        if (f->proto != ev->seg.proto)
-            continue;
+/* The same for both directions. */
+static uint64_t flow_hash(uint8_t proto, uint32_t addr, uint16_t port,
+                          uint32_t peer, uint16_t pport) {
+    uint64_t a = (uint64_t)addr << 16 | port, b = (uint64_t)peer << 16 | pport;
+    return index_hash(a + b, (a ^ b) << 8 | proto);
+}
+
+const struct story_flow *story_between(const struct story *s, uint8_t proto,
+                                       uint32_t addr, uint16_t port,
+                                       uint32_t peer, uint16_t pport,
+                                       int *from) {
+    uint32_t i =
+        index_first(&s->flows, flow_hash(proto, addr, port, peer, pport));
+    for (; i; i = index_before(&s->flows, i - 1)) {
+        const struct story_flow *f = &s->flow[i - 1];
         for (int k = 0; k < 2; k++)
-            if (f->addr[k] == ev->seg.src && f->port[k] == ev->seg.sport &&
-                f->addr[!k] == ev->seg.dst && f->port[!k] == ev->seg.dport) {
-                *sender = k;
+            if (f->proto == proto && f->addr[k] == addr && f->port[k] == port &&
+                f->addr[!k] == peer && f->port[!k] == pport) {
+                *from = k;
                 return f;
             }
     }
@@ -126,16 +136,22 @@ static struct story_flow *flow_of(const struct story *s,
 
 const struct story_flow *story_flow(const struct story *s,
                                     const struct weir_event *seg, int *sender) {
-    return flow_of(s, seg, sender);
+    return story_between(s, seg->seg.proto, seg->seg.src, seg->seg.sport,
+                         seg->seg.dst, seg->seg.dport, sender);
+}
+
+/* Room for one more element, by doubling. NULL: memory is out. */
+static void *room_for(void *array, size_t n, size_t size) {
+    return n & (n - 1) ? array : realloc(array, (n ? n * 2 : 1) * size);
 }
 
 static struct story_flow *flow_add(struct story *s,
                                    const struct weir_event *ev) {
-    struct story_flow *more = realloc(s->flow, (s->nflows + 1) * sizeof(*more));
+    struct story_flow *more = room_for(s->flow, s->nflows, sizeof(*more));
     if (!more)
         return NULL;
     s->flow = more;
-    struct story_flow *f = &more[s->nflows++];
+    struct story_flow *f = &more[s->nflows];
     /* First seen in mid-stream: a SYN+ACK comes from who was called. */
     bool answer =
         (ev->seg.tcp_flags & (WEIR_SYN | WEIR_ACK)) == (WEIR_SYN | WEIR_ACK);
@@ -144,6 +160,12 @@ static struct story_flow *flow_add(struct story *s,
     f->port[answer] = ev->seg.sport;
     f->addr[!answer] = ev->seg.dst;
     f->port[!answer] = ev->seg.dport;
+    if (index_add(&s->flows, flow_hash(f->proto, f->addr[0], f->port[0],
+                                       f->addr[1], f->port[1])) ||
+        index_add(&s->ports, index_hash(f->proto, f->port[0])) ||
+        index_add(&s->ports, index_hash(f->proto, f->port[1])))
+        return NULL;
+    s->nflows++;
     return f;
 }
 
@@ -152,7 +174,8 @@ static int see_segment(struct story *s, const struct weir_event *ev) {
         ev->kind != WEIR_EV_SEGMENT_RECEIVED)
         return 0;
     int from = 0;
-    struct story_flow *f = flow_of(s, ev, &from);
+    /* Ours to change: it lies in s->flow. */
+    struct story_flow *f = (struct story_flow *)story_flow(s, ev, &from);
     if (!f) {
         f = flow_add(s, ev);
         if (!f)
@@ -173,9 +196,8 @@ static int see_segment(struct story *s, const struct weir_event *ev) {
 }
 
 static int see_socket(struct story *s, const struct weir_event *ev) {
-    struct story_socket *more =
-        realloc(s->socket, (s->nsockets + 1) * sizeof(*more));
-    if (!more)
+    struct story_socket *more = room_for(s->socket, s->nsockets, sizeof(*more));
+    if (!more || index_add(&s->sockets, index_hash(ev->host, ev->sock)))
         return -ENOMEM;
     s->socket = more;
     more[s->nsockets++] = (struct story_socket){
@@ -206,8 +228,8 @@ static int see_program(struct story *s, const struct weir_event *ev) {
     struct story_program *p = program(s, ev->program.pid);
     if (!p) {
         struct story_program *more =
-            realloc(s->program, (s->nprograms + 1) * sizeof(*more));
-        if (!more)
+            room_for(s->program, s->nprograms, sizeof(*more));
+        if (!more || index_add(&s->programs, index_hash(ev->program.pid, 0)))
             return -ENOMEM;
         s->program = more;
         p = &more[s->nprograms++];
@@ -232,44 +254,74 @@ static void see_call(struct story *s, const struct weir_event *ev) {
         k->side = SIDE_LEFT;
 }
 
-static int join(struct story *s) {
-    s->arrival = calloc(s->n ? s->n : 1, sizeof(*s->arrival));
-    if (!s->arrival)
-        return -ENOMEM;
-    for (size_t i = 0; i < s->n; i++) {
-        const struct weir_event *ev = &s->ev[i];
-        int err = 0;
-        switch (ev->kind) {
-        case WEIR_EV_SOCKET:
-            err = see_socket(s, ev);
-            break;
-        case WEIR_EV_NAMED:
-            see_named(s, ev);
-            break;
-        case WEIR_EV_CALL:
-            see_call(s, ev);
-            break;
-        case WEIR_EV_PROGRAM_STARTED:
-        case WEIR_EV_PROGRAM_FORKED:
-        case WEIR_EV_PROGRAM_EXECUTED:
-        case WEIR_EV_PROGRAM_EXITED:
-            err = see_program(s, ev);
-            break;
-        default:
-            err = see_segment(s, ev);
-        }
-        if (err)
-            return err;
-        if ((ev->kind == WEIR_EV_SEGMENT_RECEIVED ||
-             ev->kind == WEIR_EV_DROP) &&
-            ev->cause) {
-            size_t sent = index_of(s, ev->cause);
-            if (sent != SIZE_MAX && is_segment(s->ev[sent].kind) &&
-                !s->arrival[sent])
-                s->arrival[sent] = (uint32_t)i + 1;
+int story_see(struct story *s, const struct weir_event *ev) {
+    switch (ev->kind) {
+    case WEIR_EV_SOCKET:
+        return see_socket(s, ev);
+    case WEIR_EV_NAMED:
+        see_named(s, ev);
+        return 0;
+    case WEIR_EV_CALL:
+        see_call(s, ev);
+        return 0;
+    case WEIR_EV_PROGRAM_STARTED:
+    case WEIR_EV_PROGRAM_FORKED:
+    case WEIR_EV_PROGRAM_EXECUTED:
+    case WEIR_EV_PROGRAM_EXITED:
+        return see_program(s, ev);
+    default:
+        return see_segment(s, ev);
+    }
+}
+
+/* The frame's other end. */
+static void see_arrival(struct story *s, size_t i) {
+    const struct weir_event *ev = &s->ev[i];
+    if ((ev->kind != WEIR_EV_SEGMENT_RECEIVED && ev->kind != WEIR_EV_DROP) ||
+        !ev->cause)
+        return;
+    size_t sent = index_of(s, ev->cause);
+    if (sent != SIZE_MAX && is_segment(s->ev[sent].kind) && !s->arrival[sent])
+        s->arrival[sent] = (uint32_t)i + 1;
+}
+
+/* Thread the events of each (host, sock) together. */
+static int see_before(struct story *s, struct index *last, uint32_t *latest,
+                      size_t i) {
+    const struct weir_event *ev = &s->ev[i];
+    if (!ev->sock)
+        return 0;
+    uint64_t hash = (uint64_t)ev->host << 32 | ev->sock;
+    uint32_t at = index_first(last, index_hash(hash, 1));
+    for (; at; at = index_before(last, at - 1)) {
+        const struct weir_event *x = &s->ev[latest[at - 1]];
+        if (x->host == ev->host && x->sock == ev->sock) {
+            s->before[i] = latest[at - 1] + 1;
+            latest[at - 1] = (uint32_t)i;
+            return 0;
         }
     }
-    return 0;
+    latest[last->n] = (uint32_t)i;
+    return index_add(last, index_hash(hash, 1));
+}
+
+static int join(struct story *s) {
+    size_t room = s->n ? s->n : 1;
+    struct index last = {0};
+    uint32_t *latest = calloc(room, sizeof(*latest));
+    s->arrival = calloc(room, sizeof(*s->arrival));
+    s->before = calloc(room, sizeof(*s->before));
+    int err = s->arrival && s->before && latest ? 0 : -ENOMEM;
+    for (size_t i = 0; i < s->n && !err; i++) {
+        err = story_see(s, &s->ev[i]);
+        if (!err)
+            err = see_before(s, &last, latest, i);
+        if (!err)
+            see_arrival(s, i);
+    }
+    index_free(&last);
+    free(latest);
+    return err;
 }
 
 /* A program works where the first socket it calls about is. */
@@ -290,21 +342,38 @@ static void program_sides(struct story *s) {
 
 /* A socket nobody listened or connected with (UDP, simultaneous open): left
  * where it sent first. */
-static void sides(struct story *s) {
-    for (size_t i = 0; i < s->nsockets; i++) {
-        struct story_socket *k = &s->socket[i];
-        for (size_t f = 0; f < s->nflows && k->side == SIDE_NONE; f++)
-            for (int e = 0; e < 2; e++)
-                if (s->flow[f].proto == k->proto && k->lport &&
-                    s->flow[f].port[e] == k->lport &&
-                    (!k->local || s->flow[f].addr[e] == k->local))
-                    k->side = e ? SIDE_RIGHT : SIDE_LEFT;
+static void side_by_flow(const struct story *s, struct story_socket *k) {
+    enum story_side found = SIDE_NONE;
+    uint32_t i = index_first(&s->ports, index_hash(k->proto, k->lport));
+    for (; i; i = index_before(&s->ports, i - 1)) {
+        const struct story_flow *f = &s->flow[(i - 1) / 2];
+        unsigned e = (i - 1) % 2;
+        if (f->proto == k->proto && f->port[e] == k->lport &&
+            (!k->local || f->addr[e] == k->local))
+            found = e ? SIDE_RIGHT : SIDE_LEFT; /* the earliest is the last */
     }
+    k->side = found;
+}
+
+static void sides(struct story *s) {
+    for (size_t i = 0; i < s->nsockets; i++)
+        if (s->socket[i].side == SIDE_NONE && s->socket[i].lport)
+            side_by_flow(s, &s->socket[i]);
+}
+
+void story_begin(struct story *s, const struct record *r) {
+    memset(s, 0, sizeof(*s));
+    s->record = r;
+}
+
+const struct weir_event *story_before(const struct story *s,
+                                      const struct weir_event *ev) {
+    uint32_t at = s->before[ev - s->ev];
+    return at ? &s->ev[at - 1] : NULL;
 }
 
 int story_load(struct story *s, const struct record *r) {
-    memset(s, 0, sizeof(*s));
-    s->record = r;
+    story_begin(s, r);
     int err = read_all(s);
     if (!err)
         err = join(s);
@@ -323,5 +392,10 @@ void story_free(struct story *s) {
     free(s->program);
     free(s->flow);
     free(s->arrival);
+    free(s->before);
+    index_free(&s->sockets);
+    index_free(&s->programs);
+    index_free(&s->flows);
+    index_free(&s->ports);
     memset(s, 0, sizeof(*s));
 }

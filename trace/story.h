@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trace/index.h"
 #include "trace/record.h"
 
 enum story_side { SIDE_NONE, SIDE_LEFT, SIDE_RIGHT };
@@ -59,11 +60,19 @@ struct story {
     /* For ev[i]: index + 1 of the event the same frame had at its other end
      * (RECEIVED or DROP of a SENT); 0: none. */
     uint32_t *arrival;
+    /* For ev[i]: index + 1 of the event before it about the same (host, sock),
+     * of the socket's life or one before. */
+    uint32_t *before;
     uint64_t lost; /* records that had been overwritten */
+    struct index sockets, programs, flows, ports;
 };
 
 /* 0 or -ENOMEM. The record must stay open. */
 int story_load(struct story *s, const struct record *r);
+/* For those who follow a recording that grows: a story without events, and
+ * what each event tells of programs, sockets and flows. 0 or -ENOMEM. */
+void story_begin(struct story *s, const struct record *r);
+int story_see(struct story *s, const struct weir_event *ev);
 void story_free(struct story *s);
 
 /* NULL where the recording has moved on. */
@@ -78,6 +87,14 @@ const char *story_comm(const struct story *s, uint32_t pid);
 /* The flow of a segment, and which of its ends sent it (0: the opener). */
 const struct story_flow *story_flow(const struct story *s,
                                     const struct weir_event *seg, int *sender);
+/* The latest flow between two endpoints; *from: which end the first is. */
+const struct story_flow *story_between(const struct story *s, uint8_t proto,
+                                       uint32_t addr, uint16_t port,
+                                       uint32_t peer, uint16_t pport,
+                                       int *from);
+/* The event about the same socket (host, sock) before this one; NULL: none. */
+const struct weir_event *story_before(const struct story *s,
+                                      const struct weir_event *ev);
 const char *story_host(const struct story *s, uint8_t host);
 
 #endif
