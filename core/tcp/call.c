@@ -27,7 +27,7 @@ int tcp_bind(struct tcp *tcp, struct endpoint *ep,
     struct env *env = tcp->env;
     struct tcp_conn *c = tcp_conn_of(ep);
     if (ep->kind != ENDPOINT_TCP || tcp_state(c) != WEIR_TCP_CLOSED ||
-        ep->lport)
+        c->flags & CONN_PORT)
         return env_fail(env, EINVAL, WEIR_BAD_STATE);
     if (!weir_addr_is_any(&local->addr) &&
         !ip_is_local(tcp->ip, &local->addr) &&
@@ -83,7 +83,7 @@ int tcp_listen(struct tcp *tcp, struct endpoint **ep, int backlog) {
     if (tcp_state(c) != WEIR_TCP_CLOSED ||
         c->flags & (CONN_CONNECTING | CONN_CONNECTED))
         return env_fail(env, EINVAL, WEIR_BAD_STATE);
-    int r = c->ep.lport ? 0 : tcp_port_any(tcp, c);
+    int r = c->flags & CONN_PORT ? 0 : tcp_port_any(tcp, c);
     if (r < 0)
         return r;
     struct tcp_listener *l = listener_of_conn(tcp, c);
@@ -108,10 +108,15 @@ int tcp_listen(struct tcp *tcp, struct endpoint **ep, int backlog) {
     return 0;
 }
 
+/* Both at once: SS_DISCONNECTING, shut down while connecting failed. */
+static const uint32_t half_shut = CONN_CONNECTING | CONN_CONNECTED;
+
 /* What connect() says on a socket that has been connected or is about to be;
  * 1: on with a new connection. As inet_stream_connect(). */
 static int connect_again(struct tcp *tcp, struct tcp_conn *c) {
     struct env *env = tcp->env;
+    if ((c->flags & half_shut) == half_shut)
+        return env_fail(env, EINVAL, WEIR_BAD_STATE);
     if (c->flags & CONN_CONNECTED)
         return env_fail(env, EISCONN, WEIR_BAD_STATE);
     if (!(c->flags & CONN_CONNECTING))
@@ -214,7 +219,6 @@ int tcp_connect(struct tcp *tcp, struct endpoint *ep,
     c->cwnd = 10u * 536;
     c->ep.reason = WEIR_NONE;
     c->ep.error = 0;
-    c->ep.flags &= (uint16_t) ~(EP_SHUT_RD | EP_SHUT_WR);
     c->flags = (c->flags & ~(uint32_t)CONN_CONNECTED) | CONN_CONNECTING;
     COUNT(env, Tcp, ActiveOpens);
     record_named(tcp, ep, false, 0);
@@ -233,6 +237,11 @@ int tcp_shutdown(struct tcp *tcp, struct endpoint **ep, int how) {
     if (tcp_state(c) == WEIR_TCP_SYN_SENT)
         return tcp_disconnect(tcp, ep);
     unsigned state = tcp_state(c);
+    if (c->flags & CONN_CONNECTING) {
+        c->flags |= CONN_CONNECTED;
+        if (!tcp_in(c, IN(SYN_RECV) | IN(CLOSED)))
+            c->flags &= ~(uint32_t)CONN_CONNECTING;
+    }
     c->ep.flags |= (uint16_t)((rd ? EP_SHUT_RD : 0) | (wr ? EP_SHUT_WR : 0));
     endpoint_touch(env, &c->ep);
     if (state == WEIR_TCP_CLOSED)
@@ -315,8 +324,11 @@ static struct endpoint *listener_to_conn(struct tcp *tcp,
         c->ep.laddr = l->ep.laddr;
     uint16_t port = l->flags & CONN_PORT_LOCK ? l->ep.lport : 0;
     tcp_listener_close(tcp, l);
-    if (port)
-        tcp_port_bind(tcp, c, port);
+    if (port) { /* it stays bound, whoever else is by now */
+        c->ep.lport = port;
+        c->flags |= CONN_PORT | CONN_PORT_BIND;
+        tcp_port_put(tcp, c);
+    }
     return &c->ep;
 }
 

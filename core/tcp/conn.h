@@ -162,7 +162,8 @@ struct tcp_work {
     struct tcp_range dsack; /* to report, where start != end */
     tcp_seq last_ofo;       /* the range to report first (RFC 2018 4) */
     tcp_seq copied;         /* next byte the program reads */
-    uint32_t ato_ms;        /* delayed ACK time-out in force */
+    uint32_t ato_ms;        /* delayed ACK time-out; 0: no data yet */
+    uint32_t data_ms;       /* when data last came */
     uint32_t oow_ms;        /* last ACK to a segment out of the window */
     uint16_t quickack;      /* ACKs still to be sent at once */
     uint16_t rcv_mss;       /* estimate of the peer's segment size */

@@ -205,24 +205,31 @@ static uint32_t readable(const struct tcp_conn *c) {
     return n;
 }
 
+/* MSG_PEEK takes nothing, not even the urgent byte out of the way. */
+static uint32_t peek_bytes(const struct tcp_conn *c, uint64_t asked,
+                           struct sink *to) {
+    uint32_t skip = tcp_urgent_in_front(c);
+    uint32_t have = skip ? c->work->rcvq.bytes - skip : readable(c);
+    uint32_t len = have < asked ? have : (uint32_t)asked;
+    copy_out(&c->work->rcvq, skip, len, to);
+    return len;
+}
+
+/* One read ends at the urgent mark (RFC 6093 2.2). */
 static ssize_t recv_bytes(struct tcp *tcp, struct tcp_conn *c,
-                          const struct iovec *iov, int n, int flags) {
-    uint64_t asked = 0;
-    for (int i = 0; i < n; i++)
-        asked += iov[i].iov_len;
+                          const struct iovec *iov, int n, int flags,
+                          uint64_t asked) {
     struct sink to = {iov, n, 0, (flags & ABI_MSG_TRUNC) != 0};
-    uint32_t done = 0, have;
-    tcp_urgent_skip(tcp, c);
-    while (done < asked && (have = readable(c))) {
-        uint32_t left =
-            asked - done < UINT32_MAX ? (uint32_t)(asked - done) : UINT32_MAX;
-        uint32_t len = have < left ? have : left;
-        copy_out(&c->work->rcvq, 0, len, &to);
-        done += len;
-        if (flags & ABI_MSG_PEEK)
-            break;
-        tcp_receive_read(tcp, c, len);
-        break; /* the mark ends a read (RFC 6093 2.2) */
+    uint32_t done;
+    if (flags & ABI_MSG_PEEK) {
+        done = peek_bytes(c, asked, &to);
+    } else {
+        tcp_urgent_skip(tcp, c);
+        uint32_t have = readable(c);
+        done = have < asked ? have : (uint32_t)asked;
+        copy_out(&c->work->rcvq, 0, done, &to);
+        if (done)
+            tcp_receive_read(tcp, c, done);
     }
     if (!to.discard)
         COUNT_N(tcp->env, Weir, BytesCopiedOut, done);
@@ -243,7 +250,7 @@ ssize_t tcp_recv(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
         asked += iov[i].iov_len;
     if (!asked) /* Linux: nothing is asked, nothing is wrong */
         return 0;
-    ssize_t done = c->work ? recv_bytes(tcp, c, iov, n, flags) : 0;
+    ssize_t done = c->work ? recv_bytes(tcp, c, iov, n, flags, asked) : 0;
     if (!done)
         return why_nothing(tcp, ep);
     tcp_work_rest(tcp, c);

@@ -228,6 +228,8 @@ static bool syn_received_ack(struct tcp *tcp, struct tcp_conn *c,
     if (c->flags & CONN_FIN) { /* closed before it was established */
         tcp_state_set(tcp, c, WEIR_TCP_FIN_WAIT1, WEIR_NONE);
         tcp_dirty(tcp, c);
+    } else if (c->ep.flags & EP_SHUT_WR) { /* or shut down (as Linux does) */
+        tcp_send_fin(tcp, c);
     }
     return true;
 }
@@ -292,12 +294,11 @@ static void synchronized(struct tcp *tcp, struct tcp_conn *c,
     c->rx_ms = tcp_now_ms(tcp);
     if (!fin_acked(tcp, c))
         return;
-    if (data_after_close(tcp, c, seg))
-        return;
     if (tcp_in(c, IN(ESTABLISHED) | IN(FIN_WAIT1) | IN(FIN_WAIT2))) {
-        if (seg_has(seg, WEIR_URG))
+        if (seg_has(seg, WEIR_URG) || c->flags & CONN_URG_WAIT)
             tcp_urgent_input(tcp, c, seg); /* sixth */
-        tcp_receive(tcp, c, seg);          /* seventh, eighth */
+        if (!data_after_close(tcp, c, seg))
+            tcp_receive(tcp, c, seg); /* seventh, eighth */
     } else if (seg->len || seg_has(seg, WEIR_FIN)) {
         /* after the peer's FIN there is no text: only its FIN again */
         seg->old = true;

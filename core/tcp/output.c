@@ -185,7 +185,7 @@ static bool send_new(struct tcp *tcp, struct tcp_conn *c, uint32_t len,
 /* RFC 9293 3.7.4 (SHLD-7): a small segment waits while an earlier small one is
  * not acknowledged (Minshall's form); TCP_CORK and MSG_MORE hold it anyway. */
 static bool nagle_holds(const struct tcp_conn *c) {
-    if (c->flags & CONN_FIN)
+    if (c->flags & (CONN_FIN | CONN_URG_SEND))
         return false;
     if (c->flags & (CONN_CORK | CONN_MORE))
         return true;
@@ -264,7 +264,7 @@ static void send_data(struct tcp *tcp, struct tcp_conn *c) {
         if (!send_new(tcp, c, len, f))
             return;
         if (!(c->flags & CONN_NO_QUICKACK) &&
-            tcp_now_ms(tcp) - c->rx_ms < w->ato_ms)
+            tcp_now_ms(tcp) - w->data_ms < w->ato_ms)
             c->flags |= CONN_NO_QUICKACK; /* to and fro: ACKs may wait */
     }
     if (fin_due(c) && !tcp_unsent(c))

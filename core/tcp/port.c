@@ -193,7 +193,7 @@ static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
 /* RFC 6056 3.3.4: from a keyed hash of the destination, then onwards. */
 int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_tuple t = tcp_conn_tuple(c);
-    if (c->ep.lport) {
+    if (c->flags & CONN_PORT) {
         if (tuple_free(tcp, &t))
             return 0;
         return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_ADDR_IN_USE);

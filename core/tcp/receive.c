@@ -169,9 +169,12 @@ static void grow_rcvbuf(struct tcp *tcp, struct tcp_conn *c) {
 /* The gap between segments sets how long an ACK waits for company. */
 static void adapt_ato(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
-    uint32_t gap = tcp_now_ms(tcp) - c->rx_ms;
+    uint32_t gap = tcp_now_ms(tcp) - w->data_ms;
     uint32_t rto_ms = (uint32_t)(tcp_rto_base_ns(tcp, c) / NS_PER_MS);
-    if (gap <= ATO_MIN_MS / 2)
+    w->data_ms = tcp_now_ms(tcp);
+    if (!w->ato_ms) /* the first data */
+        w->ato_ms = ATO_MIN_MS;
+    else if (gap <= ATO_MIN_MS / 2)
         w->ato_ms = w->ato_ms / 2 + ATO_MIN_MS / 2;
     else if (gap < w->ato_ms)
         w->ato_ms = w->ato_ms / 2 + gap;

@@ -229,6 +229,8 @@ void tcp_receive_read(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes);
 void tcp_urgent_input(struct tcp *tcp, struct tcp_conn *c,
                       const struct tcp_segment *seg);
 void tcp_urgent_skip(struct tcp *tcp, struct tcp_conn *c);
+/* 1 where the next byte is urgent and not part of the stream, else 0. */
+uint32_t tcp_urgent_in_front(const struct tcp_conn *c);
 ssize_t tcp_urgent_recv(struct tcp *tcp, struct tcp_conn *c,
                         const struct iovec *iov, int n, int flags,
                         int *msg_flags);

@@ -185,7 +185,6 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
     w->rack.min_rtt_us = UINT32_MAX;
     w->rack.end = c->snd.una;
     w->rcv_mss = c->adv_mss < 536 ? c->adv_mss : 536;
-    w->ato_ms = 40;
     w->quickack = c->flags & CONN_NO_QUICKACK ? 0 : 16;
     w->space_seq = w->rtt_seq = c->rcv.nxt;
     c->work = w;

@@ -46,6 +46,12 @@ void tcp_urgent_input(struct tcp *tcp, struct tcp_conn *c,
     endpoint_touch(tcp->env, &c->ep);
 }
 
+uint32_t tcp_urgent_in_front(const struct tcp_conn *c) {
+    const struct tcp_work *w = c->work;
+    return w && c->flags & any_urgent && w->rcvq.bytes &&
+           !(c->ep.flags & EP_OOBINLINE) && seq_eq(w->copied, urgent_at(w));
+}
+
 /* At the mark: the byte is not part of the stream, unless it is wanted there.
  */
 void tcp_urgent_skip(struct tcp *tcp, struct tcp_conn *c) {
