@@ -27,7 +27,7 @@ test:
 bench:
 	@sh packaging/need.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory all
-	@sh bench/run.sh $(BUILD)
+	@python3 bench/run.py $(BUILD)
 
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet

@@ -178,7 +178,7 @@ static double idle(void) {
     for (int i = 0; i < 10; i++)
         turn();
     size_t before = weir_arena_used(arena);
-    int n = 50000;
+    int n = 25000; /* half of the ephemeral ports */
     for (int i = 0; i < n; i++) {
         connect_pair(l, 7, &c, &s);
         byte(a, c, b, s);
