@@ -69,8 +69,13 @@ void call_record_end(struct serve_conn *conn, const struct proto *m) {
     if (!s || !e->traced || weir_sockinfo(s, e->sock, &info))
         return;
     bool input = is_input(m->call);
-    if (input && !ev->cause)
-        ev->cause = e->because;
+    if (input && m->result > 0)
+        e->seen_in += (uint64_t)m->result;
+    /* A failure was completed by what ended the connection; anything that was
+     * read, by what brought the last bytes. Never by itself. */
+    weir_event_id because = m->result < 0 ? info.cause : input ? e->because : 0;
+    if (!ev->cause && because != ev->id && m->result != -EAGAIN)
+        ev->cause = because;
     if (m->call >= WEIR_CALL_read && m->call <= WEIR_CALL_splice)
         ev->call.a1 = input ? info.rx_queue : info.tx_queue;
     if (m->result < 0 && m->result != -EAGAIN && !ev->call.reason)
@@ -163,9 +168,15 @@ void released_record(struct end *e) {
                     (uint32_t)(e->sock + 1), 0, loop_now(e->sv->loop));
     if (!ev)
         return;
+    struct weir_event *last = weir_event_find(e->host->net->rec, e->event);
+    if (last && last->kind == WEIR_EV_CALL &&
+        last->call.call == WEIR_CALL_close)
+        ev->cause = last->id;
     bool listens = info.state == WEIR_TCP_LISTEN;
     ev->released.pid = e->pid;
     ev->released.unread = listens ? 0 : info.rx_queue;
+    if (e->traced && e->bytes_in > e->seen_in) /* lost with the carrier */
+        ev->released.unread += (uint32_t)(e->bytes_in - e->seen_in);
     ev->released.unsent = listens ? 0 : info.tx_queue;
     ev->released.lport = info.local.port;
     ev->released.read = info.read;

@@ -49,6 +49,7 @@ struct end {
     uint64_t bytes_in, bytes_out;
     weir_event_id event;          /* the last call about it */
     struct weir_endpoint target;  /* of the connect in progress */
+    uint64_t seen_in;             /* traced: bytes that calls have read */
     weir_event_id because;        /* behind the last change the core told */
     bool traced;                  /* every call is seen: bytes need no record */
     struct weir_slice out;        /* read from the carrier, not yet taken */
