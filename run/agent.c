@@ -212,6 +212,8 @@ void agent_message(struct agent *ag, const struct proto *m, const void *data,
         agent_wake(ag, m->inode, HELD_DATA, 0);
     else if (m->op == PROTO_RESET)
         agent_reset(ag, m);
+    else if (m->op == PROTO_VIEW)
+        view_note(ag, m);
     else if (m->op == PROTO_GONE)
         hint_drop(ag, m->inode);
     else if (m->op == PROTO_FREEZE)
@@ -474,6 +476,7 @@ struct agent *agent_create(const struct agent_config *config) {
 }
 
 void agent_destroy(struct agent *ag) {
+    view_close(ag);
     loop_leave(ag->loop, &ag->passer);
     loop_del(ag->loop, &ag->sigchld);
     close(ag->sigchld.fd);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "run/agent_in.h"
+#include "run/view.h"
 
 #define ANSWER_PASSES 4 /* of the loop, before EINPROGRESS is told */
 
@@ -178,7 +179,7 @@ static bool done_before(struct call *c) {
 
 void agent_connect_call(struct call *c) {
     struct proto m = {.op = PROTO_CONNECT};
-    if (!call_borrowed(c) || foreign_family(c))
+    if (!call_borrowed(c) || foreign_family(c) || view_netlink_control(c))
         return;
     bool unspec = false;
     int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "run/agent_in.h"
+#include "run/view.h"
 
 #define CHUNK 65536u
 #define CONTROL_MAX 512u
@@ -185,7 +186,11 @@ static void datagram_send(struct call *c) {
 }
 
 void data_send(struct call *c) {
-    if (c->type == SOCK_DGRAM)
+    if (c->type == TYPE_NETLINK && c->message->total > CHUNK)
+        message_done(c, -EMSGSIZE);
+    else if (c->type == TYPE_NETLINK)
+        view_netlink_send(c, chunk, gather(c, 0, c->message->total));
+    else if (c->type == SOCK_DGRAM)
         datagram_send(c);
     else
         stream_send(c);
@@ -317,6 +322,8 @@ void data_receive(struct call *c) {
         call_ask(c, &ask, NULL, peer_known);
         return;
     }
-    int err = name_put(c, c->type == SOCK_DGRAM ? &ep : NULL);
+    int err = c->type == TYPE_NETLINK
+                  ? view_netlink_name(c, m->name, m->name_len_at, false)
+                  : name_put(c, c->type == SOCK_DGRAM ? &ep : NULL);
     message_done(c, err ? err : (int64_t)c->done);
 }

@@ -11,6 +11,7 @@
 #include "weir/event.h"
 
 struct call;
+struct netlink_socket;
 
 /* One answer that may have to be given twice (a restarted call). */
 struct answer {
@@ -77,6 +78,7 @@ struct agent {
     struct loop_passer passer;
     int rendezvous; /* listens: both ends of a connected carrier meet here */
     struct sockaddr_un meet;
+    struct netlink_socket *netlinks; /* view_netlink.c */
     uint32_t seq;
     unsigned serial; /* of carriers' names */
     uint32_t alarms; /* what has been said already */
@@ -91,6 +93,7 @@ enum agent_alarm {
 };
 
 #define MESSAGE_IOV 1024
+#define TYPE_NETLINK 0x100 /* call.type of a netlink socket's message */
 
 /* What a data call is about: one message in the program's memory. */
 struct message {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "run/agent_in.h"
+#include "run/view.h"
 
 #define MMSG_STRIDE 64 /* struct mmsghdr on 64-bit machines */
 #define MMSG_LEN 56    /* its msg_len */
@@ -153,6 +154,11 @@ static void message_call(struct call *c, int flags, bool many) {
     }
     c->message->many = many;
     c->flags = flags;
+    if (view_is_netlink(c)) {
+        c->type = TYPE_NETLINK;
+        message_begin(c);
+        return;
+    }
     if (is_native(c)) {
         call_continue(c);
         return;

@@ -63,7 +63,7 @@ static void name_done(struct call *c, const struct proto *m, const void *data) {
 }
 
 void agent_name(struct call *c) {
-    if (!call_borrowed(c))
+    if (!call_borrowed(c) || view_netlink_control(c))
         return;
     struct proto m = {.op = PROTO_NAME,
                       .a = {c->what == WEIR_CALL_getpeername}};
@@ -96,7 +96,7 @@ static void option_set(struct call *c, const struct proto *m,
 }
 
 void agent_setsockopt(struct call *c) {
-    if (!call_borrowed(c))
+    if (!call_borrowed(c) || view_netlink_control(c))
         return;
     char value[OPTION_MAX];
     int32_t len = (int32_t)c->args[4];
@@ -163,7 +163,7 @@ static void option_got(struct call *c, const struct proto *m,
 }
 
 void agent_getsockopt(struct call *c) {
-    if (!call_borrowed(c))
+    if (!call_borrowed(c) || view_netlink_control(c))
         return;
     int32_t room = 0;
     struct proto m = {.op = PROTO_GETOPT,

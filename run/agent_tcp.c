@@ -149,7 +149,7 @@ bool foreign_family(struct call *c) {
 
 void agent_bind(struct call *c) {
     struct proto m = {.op = PROTO_BIND};
-    if (!call_borrowed(c) || foreign_family(c))
+    if (!call_borrowed(c) || foreign_family(c) || view_netlink_control(c))
         return;
     bool unspec = false;
     int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);

@@ -55,7 +55,8 @@ static int show_file(const struct show *w) {
 }
 
 /* An answer in a memory file: its descriptor, or -errno. */
-static int answer_file(struct show *w, const struct proto *m) {
+static int answer_file(struct show *w, const struct proto *m,
+                       const void *data) {
     int fd = memfd_create("weir", MFD_CLOEXEC), err = -EOPNOTSUPP;
     int dup = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
     w->out = dup < 0 ? NULL : fdopen(dup, "w");
@@ -66,6 +67,8 @@ static int answer_file(struct show *w, const struct proto *m) {
     } else {
         if (m->a[0] == PROTO_VIEW_FILE)
             err = show_file(w);
+        else if (m->a[0] == PROTO_VIEW_NETLINK)
+            err = show_netlink(w, m, data);
         if (fclose(w->out) && !err)
             err = -ENOMEM;
     }
@@ -90,7 +93,7 @@ void show_answer(struct serve_conn *conn, const struct proto *m,
         r.result = show_ioctl(&w, m->a[1], data, m->len, out, &r.len);
         r.len = r.result < 0 ? 0 : r.len;
     } else {
-        fd = answer_file(&w, m);
+        fd = answer_file(&w, m, data);
         r.result = fd < 0 ? fd : 0;
     }
     conn->to->send(conn->to, &r, out, fd);

@@ -75,6 +75,10 @@ unsigned show_if_flags(const struct weir_if *i); /* IFF_* */
 int show_ioctl(const struct show *w, unsigned cmd, const void *in, uint32_t len,
                char *out, uint32_t *out_len);
 
+/* ---- show_netlink.c ---- */
+/* Answers to the requests in `data`, each datagram after its length. */
+int show_netlink(const struct show *w, const struct proto *m, const void *data);
+
 /* ---- show_etc.c ---- */
 void show_hosts(const struct show *w);
 void show_resolv(const struct show *w);

@@ -174,9 +174,13 @@ void show_sockstat(const struct show *w) {
         if (k.info.proto != IPPROTO_TCP || !k.info.local.port)
             continue;
         bool waits = k.info.state == WEIR_TCP_TIME_WAIT;
+        bool half = k.info.state == WEIR_TCP_SYN_RECV;
+        /* One that is not accepted yet is no orphan. */
+        bool open = k.info.state == WEIR_TCP_ESTABLISHED ||
+                    k.info.state == WEIR_TCP_CLOSE_WAIT;
         tw += waits;
-        tcp += !waits && k.info.state != WEIR_TCP_SYN_RECV;
-        orphan += !waits && !k.inode && k.info.state != WEIR_TCP_SYN_RECV;
+        tcp += !waits && !half;
+        orphan += !waits && !half && !open && !k.inode;
     }
     fprintf(w->out,
             "sockets: used %u\nTCP: inuse %u orphan %u tw %u alloc %u mem 0\n"

@@ -79,7 +79,3 @@ bool view_open(struct call *c, const char *path) {
     call_ask(c, &m, full, opened);
     return true;
 }
-
-void view_netlink(struct call *c) {
-    call_return(c, -EPROTONOSUPPORT);
-}
