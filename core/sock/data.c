@@ -30,10 +30,8 @@ ssize_t weir_send(struct weir_stack *s, int sock, const struct iovec *iov,
     ssize_t r;
     if (e->kind == ENDPOINT_UDP)
         r = udp_send(s->udp, e, iov, n, flags, to);
-    else if (e->kind == ENDPOINT_TCP)
-        r = tcp_send(s->tcp, e, iov, n, flags);
     else
-        r = env_fail(&s->env, EPIPE, WEIR_BAD_STATE);
+        r = tcp_send(s->tcp, e, iov, n, flags);
     return call_end(s, c, r);
 }
 

@@ -62,7 +62,6 @@ static struct tcp_listener *listener_of_conn(struct tcp *tcp,
     endpoint_untouch(tcp->env, &c->ep);
     l->ep = c->ep;
     l->ep.kind = ENDPOINT_LISTENER;
-    l->ep.error = 0;
     l->ep.flags &= (uint16_t) ~(EP_SHUT_RD | EP_SHUT_WR);
     l->flags = c->flags & kept;
     l->rcvbuf = c->rcvbuf;
@@ -313,6 +312,8 @@ static struct endpoint *listener_to_conn(struct tcp *tcp,
     c->ep.tos = l->ep.tos;
     c->ep.ttl = l->ep.ttl;
     c->ep.ifindex = l->ep.ifindex;
+    c->ep.error = l->ep.error;
+    c->ep.reason = l->ep.reason;
     c->ep.extra = l->ep.extra;
     l->ep.extra = NULL;
     c->opt = l->opt;

@@ -21,7 +21,7 @@ static int take_error(struct tcp *tcp, struct endpoint *ep, int otherwise,
 static int may_send(struct tcp *tcp, struct endpoint *ep) {
     struct tcp_conn *c = tcp_conn_of(ep);
     if (ep->kind == ENDPOINT_LISTENER)
-        return env_fail(tcp->env, EPIPE, WEIR_BAD_STATE);
+        return take_error(tcp, ep, EPIPE, WEIR_BAD_STATE);
     if (tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)) && !ep->error)
         return env_fail(tcp->env, EAGAIN, WEIR_BAD_STATE);
     if (!tcp_in(c, IN(ESTABLISHED) | IN(CLOSE_WAIT)) ||

@@ -175,11 +175,11 @@ int tcp_port_any(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 /* Is the tuple free? A TIME_WAIT that may be reused makes way. */
-static bool tuple_free(struct tcp *tcp, const struct tcp_tuple *t) {
+static bool tuple_free(struct tcp *tcp, const struct tcp_tuple *t, bool bound) {
     struct tcp_node *n = tcp_lookup(tcp, t);
     if (!n)
         return true;
-    return n->kind == TCP_NODE_TW && tcp_tw_reusable(tcp, tcp_tw_of(n));
+    return n->kind == TCP_NODE_TW && tcp_tw_reusable(tcp, tcp_tw_of(n), bound);
 }
 
 static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
@@ -194,7 +194,7 @@ static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
 int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_tuple t = tcp_conn_tuple(c);
     if (c->flags & CONN_PORT) {
-        if (tuple_free(tcp, &t))
+        if (tuple_free(tcp, &t, true))
             return 0;
         return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_ADDR_IN_USE);
     }
@@ -207,7 +207,7 @@ int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
     uint32_t start = (uint32_t)(h >> 32) + *turn;
     for (uint32_t i = 0; i <= n; i++) {
         t.lport = nth_port(s, start, i, 0);
-        if (bound_by_bind(tcp, t.lport) || !tuple_free(tcp, &t))
+        if (bound_by_bind(tcp, t.lport) || !tuple_free(tcp, &t, false))
             continue;
         *turn += i + 1;
         return take(tcp, c, t.lport);
@@ -240,7 +240,8 @@ void tcp_port_to_tw(struct tcp *tcp, struct tcp_conn *c, struct tcp_tw *tw) {
     const struct tcp_bind want = group_of_tw(tw);
     if (c->flags & CONN_PORT && hold(tcp, tw->lport, &want))
         tw->node.tw_flags |= TW_PORT;
-    tcp_port_release(tcp, c);
+    if (!(c->flags & CONN_PORT_LOCK))
+        tcp_port_release(tcp, c);
 }
 
 void tcp_port_release_tw(struct tcp *tcp, struct tcp_tw *tw) {

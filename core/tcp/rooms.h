@@ -312,8 +312,9 @@ void tcp_time_wait(struct tcp *tcp, struct tcp_conn *c, unsigned state,
  * been none. */
 bool tcp_tw_input(struct tcp *tcp, struct tcp_tw *tw, struct tcp_segment *seg);
 void tcp_tw_end(struct tcp *tcp, struct tcp_tw *tw, enum weir_reason reason);
-/* RFC 6191: may connect() take its place? */
-bool tcp_tw_reusable(struct tcp *tcp, const struct tcp_tw *tw);
+/* RFC 6191: may connect() take its place? `bound`: its port was chosen by the
+ * program. */
+bool tcp_tw_reusable(struct tcp *tcp, const struct tcp_tw *tw, bool bound);
 
 /* ---- error.c ---- */
 

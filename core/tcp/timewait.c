@@ -267,14 +267,17 @@ bool tcp_tw_input(struct tcp *tcp, struct tcp_tw *tw, struct tcp_segment *seg) {
 }
 
 /* RFC 6191: connect() may take the place of a TIME_WAIT that has timestamps,
- * as they tell its segments from ours. tcp_tw_reuse: 1 always, 2 loopback. */
-bool tcp_tw_reusable(struct tcp *tcp, const struct tcp_tw *tw) {
+ * as they tell its segments from ours: always where the program insists on the
+ * port, else by tcp_tw_reuse: 1 anywhere, 2 on loopback (as Linux does). */
+bool tcp_tw_reusable(struct tcp *tcp, const struct tcp_tw *tw, bool bound) {
     const struct sysctl *s = &tcp->env->sysctl;
     struct tcp_tuple t = tcp_tw_tuple(tw);
-    if (tw->node.state != WEIR_TCP_TIME_WAIT || !(tw->node.tw_flags & TW_TS) ||
-        !s->tcp_tw_reuse)
+    if (tw->node.state != WEIR_TCP_TIME_WAIT || !(tw->node.tw_flags & TW_TS))
         return false;
-    if (s->tcp_tw_reuse == 2 && !weir_addr_is_loopback(&t.raddr))
+    if (bound)
+        return true;
+    if (!s->tcp_tw_reuse ||
+        (s->tcp_tw_reuse == 2 && !weir_addr_is_loopback(&t.raddr)))
         return false;
     uint32_t left_ms = tw->expires_ms - tcp_now_ms(tcp);
     uint32_t age_ms = (uint32_t)s->tcp_timewait_len * 1000 - left_ms;

@@ -16,6 +16,12 @@ static tcp_seq urgent_at(const struct tcp_work *w) {
 static const uint32_t any_urgent =
     CONN_URG_WAIT | CONN_URG_HERE | CONN_URG_READ;
 
+uint32_t tcp_urgent_in_front(const struct tcp_conn *c) {
+    const struct tcp_work *w = c->work;
+    return w && c->flags & any_urgent && w->rcvq.bytes &&
+           !(c->ep.flags & EP_OOBINLINE) && seq_eq(w->copied, urgent_at(w));
+}
+
 /* RFC 9293 3.10.7.4, sixth: check the URG bit. */
 static void new_pointer(struct tcp *tcp, struct tcp_conn *c,
                         const struct tcp_segment *seg) {
@@ -24,7 +30,9 @@ static void new_pointer(struct tcp *tcp, struct tcp_conn *c,
     if (!seg->h.urgent || seq_le(up, w->copied))
         return; /* already read past it */
     if (c->flags & any_urgent && seq_le(up, w->rcv_up))
-        return; /* not news */
+        return;                 /* not news */
+    if (tcp_urgent_in_front(c)) /* Linux: the older byte is passed over */
+        tcp_recvq_drop(tcp, w, 1);
     w->rcv_up = up;
     c->flags = (c->flags & ~any_urgent) | CONN_URG_WAIT;
     endpoint_touch(tcp->env, &c->ep); /* SIGURG is the door's business */
@@ -44,12 +52,6 @@ void tcp_urgent_input(struct tcp *tcp, struct tcp_conn *c,
                       &w->oob_byte, 1);
     c->flags = (c->flags & ~any_urgent) | CONN_URG_HERE;
     endpoint_touch(tcp->env, &c->ep);
-}
-
-uint32_t tcp_urgent_in_front(const struct tcp_conn *c) {
-    const struct tcp_work *w = c->work;
-    return w && c->flags & any_urgent && w->rcvq.bytes &&
-           !(c->ep.flags & EP_OOBINLINE) && seq_eq(w->copied, urgent_at(w));
 }
 
 /* At the mark: the byte is not part of the stream, unless it is wanted there.
