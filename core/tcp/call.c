@@ -62,7 +62,6 @@ static struct tcp_listener *listener_of_conn(struct tcp *tcp,
     endpoint_untouch(tcp->env, &c->ep);
     l->ep = c->ep;
     l->ep.kind = ENDPOINT_LISTENER;
-    l->ep.flags &= (uint16_t) ~(EP_SHUT_RD | EP_SHUT_WR);
     l->flags = c->flags & kept;
     l->rcvbuf = c->rcvbuf;
     l->sndbuf = c->sndbuf;
@@ -364,8 +363,7 @@ int tcp_disconnect(struct tcp *tcp, struct endpoint **ep) {
     c->ep.raddr = weir_addr_v4(0);
     c->ep.rport = 0;
     tcp_port_put(tcp, c);
-    if (!(c->flags & CONN_PORT_LOCK)) {
-        tcp_port_release(tcp, c);
+    if (!(c->flags & CONN_PORT)) { /* the end of a connection let go of it */
         c->ep.lport = 0;
         c->flags &= ~(uint32_t)CONN_PORT_BIND;
     }

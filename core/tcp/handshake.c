@@ -235,6 +235,7 @@ static void inherit(struct tcp *tcp, struct tcp_conn *c,
     endpoint_inherit(tcp->env, &c->ep, &l->ep);
     c->flags |= l->flags & (CONN_NODELAY | CONN_CORK | CONN_SNDBUF_LOCK |
                             CONN_RCVBUF_LOCK | CONN_NO_QUICKACK);
+    c->ep.flags |= l->ep.flags & (EP_SHUT_RD | EP_SHUT_WR); /* as Linux */
     c->cc = l->cc;
     c->rcvbuf = l->rcvbuf;
     c->sndbuf = l->sndbuf;
