@@ -41,11 +41,12 @@ static uint32_t send_room(const struct tcp *tcp, const struct tcp_conn *c) {
     return tcp_unsent(c) < notsent_lowat(tcp, c) ? tcp_send_space(c) : 0;
 }
 
-/* Linux's rule for POLLOUT: a third of the buffer is free. */
+/* Linux's rule for POLLOUT: a third of the buffer is free, and half of what
+ * may be unsent. */
 bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c) {
     uint32_t queued = c->work ? c->work->sendq.bytes : 0;
     return queued < c->sndbuf && c->sndbuf - queued >= queued / 2 &&
-           tcp_unsent(c) < notsent_lowat(tcp, c);
+           tcp_unsent(c) * 2ull < notsent_lowat(tcp, c);
 }
 
 static void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,

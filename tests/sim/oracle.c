@@ -45,6 +45,8 @@ enum op {
     OP_LINGER0,
     OP_REUSE,
     OP_INLINE,
+    OP_SETOPT,
+    OP_GETOPT,
     OP_MAX
 };
 
@@ -66,7 +68,9 @@ static const char *const op_names[] = {"socket",
                                        "getpeername",
                                        "SO_LINGER 0",
                                        "SO_REUSEADDR",
-                                       "SO_OOBINLINE"};
+                                       "SO_OOBINLINE",
+                                       "setsockopt",
+                                       "getsockopt"};
 
 struct step {
     enum op op;
@@ -79,6 +83,43 @@ static uint32_t below(uint32_t n) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return (uint32_t)((z ^ (z >> 31)) % n);
+}
+
+/* Options whose values are compared; what is set is picked from `values`. */
+static const struct {
+    int level, name;
+} options[] = {
+    {IPPROTO_TCP, TCP_NODELAY},
+    {IPPROTO_TCP, TCP_CORK},
+    {IPPROTO_TCP, TCP_KEEPIDLE},
+    {IPPROTO_TCP, TCP_KEEPINTVL},
+    {IPPROTO_TCP, TCP_KEEPCNT},
+    {IPPROTO_TCP, TCP_SYNCNT},
+    {IPPROTO_TCP, TCP_LINGER2},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT},
+    {IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+    {SOL_SOCKET, SO_KEEPALIVE},
+    {SOL_SOCKET, SO_RCVLOWAT},
+    {SOL_SOCKET, SO_LINGER},
+    {SOL_SOCKET, SO_REUSEADDR},
+    {SOL_SOCKET, SO_REUSEPORT},
+    {SOL_SOCKET, SO_OOBINLINE},
+    {SOL_SOCKET, SO_ACCEPTCONN},
+    {SOL_SOCKET, SO_TYPE},
+    {SOL_SOCKET, SO_BROADCAST},
+    {IPPROTO_IP, IP_TOS},
+    {IPPROTO_IP, IP_TTL},
+    {IPPROTO_TCP, 99},
+    {SOL_SOCKET, 999},
+};
+enum { NOPTIONS = sizeof(options) / sizeof(options[0]) };
+static const int values[] = {0, 1, 2, -1, 7, 60, 127, 128, 255, 256, 40000};
+
+/* Setting these would change what the network does a moment later. */
+static bool harmless(unsigned i) {
+    return options[i].level != IPPROTO_TCP ||
+           (options[i].name != TCP_CORK &&
+            options[i].name != TCP_NOTSENT_LOWAT);
 }
 
 /* ---- the kernel ---- */
@@ -162,6 +203,15 @@ static int kernel(const struct step *st) {
         return neg(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &v, sizeof(v)));
     case OP_INLINE:
         return neg(setsockopt(s, SOL_SOCKET, SO_OOBINLINE, &v, sizeof(v)));
+    case OP_SETOPT:
+        return neg(setsockopt(s, options[st->arg].level, options[st->arg].name,
+                              &values[st->to], sizeof(int)));
+    case OP_GETOPT:
+        len = sizeof(v);
+        if (getsockopt(s, options[st->arg].level, options[st->arg].name, &v,
+                       &len) < 0)
+            return -errno;
+        return v;
     case OP_MAX:
         break;
     }
@@ -248,6 +298,15 @@ static int weir(const struct step *st) {
         return weir_setsockopt(stack, s, SOL_SOCKET, SO_REUSEADDR, &v, len);
     case OP_INLINE:
         return weir_setsockopt(stack, s, SOL_SOCKET, SO_OOBINLINE, &v, len);
+    case OP_SETOPT:
+        return weir_setsockopt(stack, s, options[st->arg].level,
+                               options[st->arg].name, &values[st->to],
+                               sizeof(int));
+    case OP_GETOPT: {
+        int r = weir_getsockopt(stack, s, options[st->arg].level,
+                                options[st->arg].name, &v, &len);
+        return r < 0 ? r : v;
+    }
     case OP_MAX:
         break;
     }
@@ -272,7 +331,7 @@ static bool choose(struct step *st) {
         [OP_RECV] = 8,     [OP_PEEK] = 1,         [OP_RECV_OOB] = 1,
         [OP_SHUTDOWN] = 4, [OP_CLOSE] = 4,        [OP_ERROR] = 2,
         [OP_PEERNAME] = 1, [OP_LINGER0] = 1,      [OP_REUSE] = 2,
-        [OP_INLINE] = 1,
+        [OP_INLINE] = 1,   [OP_SETOPT] = 4,       [OP_GETOPT] = 4,
     };
     uint32_t sum = 0, pick;
     for (unsigned i = 0; i < OP_MAX; i++)
@@ -292,7 +351,11 @@ static bool choose(struct step *st) {
         st->arg = (int)below(3);
     else if (st->op == OP_BIND)
         st->arg = (int)below(2);
-    else
+    else if (st->op == OP_SETOPT || st->op == OP_GETOPT) {
+        st->arg = (int)below(NOPTIONS);
+        st->to = (int)below(sizeof(values) / sizeof(values[0]));
+        return st->op == OP_GETOPT || harmless((unsigned)st->arg);
+    } else
         st->arg = 1 + (int)below(below(2) ? 10 : 1000);
     return true;
 }
