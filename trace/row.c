@@ -159,8 +159,8 @@ static bool minor(unsigned call) {
 }
 
 static bool harmless(int result) {
-    return result >= 0 || result == -EAGAIN || result == -EINPROGRESS ||
-           result == WEIR_CALL_PENDING;
+    return result == WEIR_CALL_PENDING || result >= 0 || result == -EAGAIN ||
+           result == -EINPROGRESS;
 }
 
 static void call_row(struct maker *m, const struct weir_event *ev, bool whole) {
@@ -208,6 +208,24 @@ static void call_end_row(struct maker *m, const struct weir_event *ev,
     row->bad = !harmless(ev->call.result);
 }
 
+/* TCP and UDP: by who opened the flow. ICMP has none of its own: by the side
+ * its sender has in another flow. */
+static bool sent_by_right(const struct story *s, const struct weir_event *ev) {
+    int from = 0;
+    if (ev->seg.proto != 1) {
+        story_flow(s, ev, &from);
+        return from == 1;
+    }
+    for (size_t i = 0; i < s->nflows; i++) {
+        const struct story_flow *f = &s->flow[i];
+        if (f->proto != 1 && f->addr[1] == ev->seg.src)
+            return true;
+        if (f->proto != 1 && f->addr[0] == ev->seg.dst)
+            return true;
+    }
+    return false;
+}
+
 static void segment_row(struct maker *m, size_t i) {
     const struct weir_event *ev = &m->s->ev[i];
     if (ev->kind != WEIR_EV_SEGMENT_SENT && story_find(m->s, ev->cause) &&
@@ -219,10 +237,8 @@ static void segment_row(struct maker *m, size_t i) {
     struct row *row = row_add(m, ev);
     if (!row)
         return;
-    int from = 0;
-    story_flow(m->s, ev, &from);
     row->seg = ev;
-    row->to_left = from == 1;
+    row->to_left = sent_by_right(m->s, ev);
     uint32_t arrival = m->s->arrival[i];
     row->end = arrival ? &m->s->ev[arrival - 1] : NULL;
     if (ev->kind != WEIR_EV_SEGMENT_SENT)

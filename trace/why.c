@@ -14,7 +14,8 @@
 #define DEPTH 24 /* causes shown of one chain */
 
 static bool is_failure(const struct weir_event *ev) {
-    if (ev->kind != WEIR_EV_CALL || ev->call.result >= 0)
+    if (ev->kind != WEIR_EV_CALL || ev->call.result >= 0 ||
+        ev->call.result == WEIR_CALL_PENDING)
         return false;
     /* Asking is no failure: programs look whether they are connected. */
     if (ev->call.call == WEIR_CALL_getpeername ||
@@ -28,7 +29,7 @@ static bool is_failure(const struct weir_event *ev) {
     case EISCONN:
         return false;
     }
-    return ev->call.result != WEIR_CALL_PENDING;
+    return true;
 }
 
 weir_event_id why_next(const struct story *s, weir_event_id id) {
