@@ -43,7 +43,7 @@ cli() {
     (cd "$stage/weir" && "$@" env HOME="$stage/$who" XDG_RUNTIME_DIR="$stage/$who" \
         XDG_STATE_HOME="$stage/$who/state" WEIR="$stage/weir/weir" TMPDIR="$stage/$who" \
         PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-        bats --tap tests/cli/*.bats tests/door/*.bats </dev/null) >"$stage/$who.tap" 2>&1
+        bats --tap tests/*/*.bats </dev/null) >"$stage/$who.tap" 2>&1
     count "$stage/$who.tap" "command line as $who"
 }
 cli "$(id -un)"
