@@ -171,12 +171,6 @@ static void connect_done(struct call *c, const struct proto *m,
     call_done(c, m, NULL);
 }
 
-/* The kernel may restart a call it has already taken our answer for. */
-static bool done_before(struct call *c) {
-    const struct answer *a = &c->task->last_ok;
-    return a->nr == c->nr && !memcmp(a->args, c->args, sizeof(a->args));
-}
-
 void agent_connect_call(struct call *c) {
     struct proto m = {.op = PROTO_CONNECT};
     if (!call_borrowed(c) || foreign_family(c) || view_netlink_control(c))

@@ -119,6 +119,10 @@ static void broken_pipe(struct call *c) {
 
 static void stream_send(struct call *c) {
     struct message *m = c->message;
+    if (c->flags & MSG_FASTOPEN) {
+        message_done(c, -EOPNOTSUPP);
+        return;
+    }
     while (c->done < m->total || m->total == 0) {
         size_t want = m->total - c->done < CHUNK ? m->total - c->done : CHUNK;
         ssize_t n = gather(c, c->done, want);

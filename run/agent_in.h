@@ -3,6 +3,7 @@
 #define WEIR_RUN_AGENT_IN_H
 /* What the files of the agent share. */
 #include <linux/seccomp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -17,6 +18,7 @@ struct netlink_socket;
 struct answer {
     int nr; /* -1: none */
     uint64_t args[6];
+    uint64_t inode; /* the socket it was about */
     int64_t result;
 };
 
@@ -80,9 +82,10 @@ struct agent {
     struct sockaddr_un meet;
     struct netlink_socket *netlinks; /* view_netlink.c */
     uint32_t seq;
-    unsigned serial; /* of carriers' names */
-    uint32_t alarms; /* what has been said already */
-    int passed;      /* descriptor beside the message being handled; -1 */
+    unsigned serial;     /* of carriers' names */
+    struct rlimit files; /* as the programs shall have it */
+    uint32_t alarms;     /* what has been said already */
+    int passed;          /* descriptor beside the message being handled; -1 */
 };
 
 enum agent_alarm {
@@ -207,6 +210,9 @@ void call_done(struct call *c, const struct proto *m, const void *data);
 bool call_borrowed(struct call *c);
 /* A socket, but not of ours: left to the kernel. */
 bool foreign_family(struct call *c);
+/* The thread's last call was just this one, and it succeeded: the kernel may
+ * restart a call whose answer it has taken. */
+bool done_before(const struct call *c);
 void set_record(struct proto *m, const struct weir_endpoint *ep);
 void message_done(struct call *c, int64_t result);
 void data_send(struct call *c);

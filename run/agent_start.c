@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -51,15 +53,17 @@ static bool step_wait(struct desk *d, int from, pid_t child) {
 }
 
 static _Noreturn void child_main(struct desk *d, char *const argv[], pid_t pgid,
-                                 const sigset_t *mask, bool traced) {
+                                 const sigset_t *mask,
+                                 const struct rlimit *files, bool traced) {
     if (pgid >= 0)
         setpgid(0, pgid);
+    setrlimit(RLIMIT_NOFILE, files);
     for (int sig = 1; sig < 32; sig++)
         if (sig == SIGTTOU || sig == SIGPIPE)
             signal(sig, SIG_DFL);
     step_wait(d, STEP_BORN, 0);
     int fd = filter_install(traced);
-    if (fd < 0) {
+    if (fd < 0 && fd != -EBUSY) {
         d->err = fd;
         d->stage = 'f';
         step_to(d, STEP_FAILED);
@@ -81,6 +85,8 @@ static int fetch_listener(struct desk *d, pid_t pid, char *stage) {
     *stage = d->stage ? d->stage : 'f';
     if (d->step != STEP_FILTERED)
         return d->err ? d->err : -ESRCH;
+    if (d->listener < 0)
+        return d->listener;
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     int fd = (int)syscall(SYS_pidfd_getfd, pidfd, d->listener, 0);
     int err = -errno;
@@ -97,7 +103,7 @@ pid_t agent_start(struct agent *ag, char *const argv[], pid_t pgid,
         return -errno;
     pid_t pid = fork();
     if (pid == 0)
-        child_main(d, argv, pgid, mask, ag->config.traced);
+        child_main(d, argv, pgid, mask, &ag->files, ag->config.traced);
     if (pid < 0) {
         munmap(d, sizeof(*d));
         return -errno;
@@ -110,6 +116,13 @@ pid_t agent_start(struct agent *ag, char *const argv[], pid_t pgid,
         step_wait(d, STEP_GO, pid);
         fd = fetch_listener(d, pid, stage);
         err = fd < 0 ? fd : agent_listen_to(ag, fd);
+        if (err == -EBUSY) {
+            /* A run inside a run: the outer one's filter holds, and so does
+             * its host. */
+            fprintf(stderr, "weir: already on a host of weir: the program runs "
+                            "there\n");
+            err = 0;
+        }
     }
     if (err) {
         kill(pid, SIGKILL);

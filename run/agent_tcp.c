@@ -159,6 +159,7 @@ void agent_bind(struct call *c) {
         call_return(c, err);
         return;
     }
+    m.a[2] = done_before(c);
     set_record(&m, &m.ep);
     call_ask(c, &m, NULL, call_done);
 }

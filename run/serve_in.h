@@ -74,7 +74,7 @@ struct serve {
     struct loop *loop;
     struct serve_conn *conns;
     struct end *end[ENDS];
-    unsigned quiet; /* ends whose release no event tells */
+    unsigned sweep_at; /* chain where the next sweep begins */
     struct loop_passer passer;
     uint64_t sweep_ns;
     struct weir_buf *buf; /* being filled from carriers */

@@ -15,6 +15,7 @@
  * bytes unread, on which TCP resets (RFC 9293 3.6.1, RFC 2525 2.17).
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -88,12 +89,39 @@ static void out_reset(struct end *e, struct weir_stack *s) {
     end_free(e);
 }
 
+/* The program sent with MSG_OOB: that byte, when all before it has gone. False:
+ * not there yet. */
+static bool urgent_out(struct end *e, struct weir_stack *s) {
+    int here = 0;
+    char byte;
+    if (ioctl(e->src.fd, SIOCATMARK, &here) || !here ||
+        recv(e->src.fd, &byte, 1, MSG_OOB | MSG_DONTWAIT) != 1)
+        return false;
+    struct iovec iov = {&byte, 1};
+    weir_cause(s, data_record(e, 1, true, 0));
+    weir_send(s, e->sock, &iov, 1, MSG_OOB, NULL);
+    weir_cause(s, 0);
+    return true;
+}
+
+/* The peer's urgent byte. */
+static void urgent_in(struct end *e, struct weir_stack *s) {
+    char byte;
+    struct iovec iov = {&byte, 1};
+    weir_cause(s, e->event);
+    if (weir_recv(s, e->sock, &iov, 1, MSG_OOB, NULL, NULL) == 1)
+        send(e->src.fd, &byte, 1, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL);
+    weir_cause(s, 0);
+}
+
 void relay_out(struct end *e) {
     struct weir_stack *s = end_stack(e);
     struct serve *sv = e->sv;
     if (!s || e->src.fd < 0 || !drain_filler(e) || !push(e, s))
         return;
     while (weir_ready(s, e->sock) & (WEIR_OUT | WEIR_ERR | WEIR_HUP)) {
+        if (urgent_out(e, s))
+            continue;
         if (!buf_ready(sv))
             return;
         ssize_t n = recv(e->src.fd, sv->buf->data + sv->buf_used,
@@ -163,6 +191,8 @@ void relay_in(struct end *e) {
     uint64_t before = e->bytes_in;
     bool all = in_bytes(e, s);
     bool reset = mask & WEIR_ERR;
+    if (mask & WEIR_PRI)
+        urgent_in(e, s);
     bool changed = e->bytes_in != before;
     if (all && mask & WEIR_RDHUP && !reset && !e->eof_given) {
         e->eof_given = true;

@@ -52,6 +52,8 @@ static void do_socket(struct request *q) {
 static void do_bind(struct request *q) {
     q->r->result =
         q->m->a[0] ? -EAFNOSUPPORT : weir_bind(q->stack, q->e->sock, &q->m->ep);
+    if (q->r->result == -EINVAL && q->m->a[2])
+        q->r->result = 0; /* restarted after it had succeeded */
     if (q->r->result != -EADDRINUSE)
         return;
     /* Whoever holds the address may have closed it, unseen. */
