@@ -26,7 +26,7 @@ static const struct {
     {"/proc/net/dev", show_dev},
     {"/proc/net/dev_mcast", show_empty},
     {"/proc/net/fib_trie", show_fib},
-    {"/proc/net/icmp", show_udplite},
+    {"/proc/net/icmp", show_icmp},
     {"/proc/net/igmp", show_igmp},
     {"/proc/net/netlink", show_netlinks},
     {"/proc/net/netstat", show_netstat},

@@ -41,6 +41,7 @@ void show_tcp(const struct show *w);
 void show_udp(const struct show *w);
 void show_udplite(const struct show *w);
 void show_raw(const struct show *w);
+void show_icmp(const struct show *w);
 void show_sockstat(const struct show *w);
 void show_unix(const struct show *w);
 

@@ -65,8 +65,9 @@ int show_link(struct netlink *n) {
     struct weir_if i;
     netlink_payload(n, &info, sizeof(info));
     const struct nlattr *name = netlink_attr(n, sizeof(info), IFLA_IFNAME);
-    if (n->dump && info.ifi_family != AF_UNSPEC && info.ifi_family != AF_PACKET)
-        return 0; /* bridges, IPv6: none */
+    if (n->dump &&
+        (info.ifi_family == AF_BRIDGE || info.ifi_family == AF_INET6))
+        return 0; /* none; every other family lists all */
     for (unsigned k = 1; !weir_if_get(n->w->stack, k, &i); k++)
         if (n->dump || info.ifi_index == (int)k ||
             (info.ifi_index == 0 && is_named(name, &i)))

@@ -91,7 +91,9 @@ static int put_way(struct netlink *n) {
         .rtm_type = broadcast ? RTN_BROADCAST
                     : r.local ? RTN_LOCAL
                               : RTN_UNICAST,
-        .rtm_flags = RTM_F_CLONED | (r.local && !broadcast ? 0x80000000u : 0),
+        .rtm_flags = RTM_F_CLONED | (broadcast ? 0x90000000u
+                                     : r.local ? 0x80000000u
+                                               : 0),
     };
     struct nlmsghdr *h = netlink_begin(n, RTM_NEWROUTE, sizeof(info), &info);
     mnl_attr_put_u32(h, RTA_TABLE, info.rtm_table);

@@ -145,10 +145,18 @@ void show_tcp(const struct show *w) {
     write_table(w, IPPROTO_TCP, write_tcp);
 }
 
+/* Behind "sl", which each table sets in its own way. */
+static const char columns[] =
+    "  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+    "   uid  timeout inode ref pointer drops";
+
 void show_udplite(const struct show *w) {
-    int used = fprintf(
-        w->out, "   sl  local_address rem_address   st tx_queue rx_queue tr "
-                "tm->when retrnsmt   uid  timeout inode ref pointer drops");
+    int used = fprintf(w->out, "   sl%s", columns);
+    pad_row(w->out, used, UDP_WIDTH);
+}
+
+void show_icmp(const struct show *w) {
+    int used = fprintf(w->out, "  sl%s", columns);
     pad_row(w->out, used, UDP_WIDTH);
 }
 
@@ -158,9 +166,7 @@ void show_udp(const struct show *w) {
 }
 
 void show_raw(const struct show *w) {
-    fputs("  sl  local_address rem_address   st tx_queue rx_queue tr "
-          "tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
-          w->out);
+    fprintf(w->out, "  sl%s\n", columns);
 }
 
 void show_sockstat(const struct show *w) {

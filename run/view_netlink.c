@@ -213,8 +213,13 @@ static int bind_to(struct call *c, struct netlink_socket *s) {
         return -EFAULT;
     if (nl.nl_family != AF_NETLINK)
         return -EINVAL;
-    if (c->what == WEIR_CALL_connect)
-        return nl.nl_pid ? -EPERM : 0; /* to the kernel only */
+    if (c->what == WEIR_CALL_connect && nl.nl_pid)
+        return -EPERM; /* to the kernel only */
+    if (c->what == WEIR_CALL_connect) {
+        if (!s->port)
+            bind_port(s, 0);
+        return 0;
+    }
     if (s->port && nl.nl_pid && nl.nl_pid != s->port)
         return -EINVAL;
     for (const struct netlink_socket *o = c->ag->netlinks; o; o = o->next)
