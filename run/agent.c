@@ -491,7 +491,6 @@ struct agent *agent_create(const struct agent_config *config) {
 }
 
 void agent_destroy(struct agent *ag) {
-    view_close(ag);
     loop_leave(ag->loop, &ag->passer);
     loop_del(ag->loop, &ag->sigchld);
     close(ag->sigchld.fd);

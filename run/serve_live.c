@@ -64,8 +64,7 @@ static bool diag_ask(struct serve *sv, uint64_t inode, uint32_t show,
     if (send(sv->diag, &req, sizeof(req), 0) < 0)
         return false;
     ssize_t n = recv(sv->diag, answer, sizeof(*answer), 0);
-    return n >= (ssize_t)sizeof(answer->h) &&
-           n >= (ssize_t)answer->h.nlmsg_len;
+    return n >= (ssize_t)sizeof(answer->h) && n >= (ssize_t)answer->h.nlmsg_len;
 }
 
 static bool inode_alive(struct serve *sv, uint64_t inode) {

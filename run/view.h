@@ -30,6 +30,5 @@ int view_netlink_name(struct call *c, uint64_t addr, uint64_t len_addr,
                       bool own);
 /* A note of the stack: answers to what was written without a call of ours. */
 void view_note(struct agent *ag, const struct proto *m);
-void view_close(struct agent *ag);
 
 #endif

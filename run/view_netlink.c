@@ -296,8 +296,3 @@ void view_netlink_send(struct call *c, const void *bytes, ssize_t len) {
     struct proto m = request_of(s, (size_t)len);
     call_ask(c, &m, bytes, answered);
 }
-
-void view_close(struct agent *ag) {
-    while (ag->netlinks)
-        socket_free(ag->netlinks);
-}
