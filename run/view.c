@@ -2,7 +2,8 @@
 /*
  * Files: an open of one that describes the host is answered with a descriptor
  * of what the stack writes into it. Only opens for reading are; what leads to a
- * place instead of content (O_PATH, directories) is the kernel's.
+ * place instead of content (O_PATH, directories) is the kernel's, unless it
+ * would show the machine's interfaces.
  */
 #include "run/view.h"
 
@@ -44,6 +45,24 @@ static bool is_ours(const char *path) {
     return !strncmp(path, "/proc/net/", 10);
 }
 
+static bool is_below(const char *path, const char *dir) {
+    size_t n = strlen(dir);
+    return !strncmp(path, dir, n) && (path[n] == '/' || !path[n]);
+}
+
+/* The machine's, and nothing of ours to show instead: 0 or -errno. */
+static int refusal(const char *path, uint64_t flags) {
+    if (is_below(path, "/sys/class/net") ||
+        is_below(path, "/sys/devices/virtual/net"))
+        return -ENOENT;
+    if (!strncmp(path, "/proc/net/", 10) && flags & O_DIRECTORY)
+        return -ENOENT;
+    /* Root must not change the machine's settings from in here. */
+    if (!strncmp(path, "/proc/sys/net/", 14) && (flags & O_ACCMODE) != O_RDONLY)
+        return -EACCES;
+    return 0;
+}
+
 static void opened(struct call *c, const struct proto *m, const void *data) {
     char path[40];
     (void)data;
@@ -69,8 +88,15 @@ bool view_open(struct call *c, const char *path) {
     uint64_t flags;
     if (strlen(path) >= PATH_CUT || !path_resolve(c, path, full, sizeof(full)))
         return false;
-    if (!is_ours(full) || !open_flags(c, &flags) ||
-        flags & (O_PATH | O_DIRECTORY) || (flags & O_ACCMODE) != O_RDONLY)
+    if ((strncmp(full, "/sys/", 5) && !is_ours(full)) || !open_flags(c, &flags))
+        return false;
+    int err = refusal(full, flags);
+    if (err) {
+        call_return(c, err);
+        return true;
+    }
+    if (!is_ours(full) || flags & (O_PATH | O_DIRECTORY) ||
+        (flags & O_ACCMODE) != O_RDONLY)
         return false;
     c->flags = (int)flags;
     struct proto m = {.op = PROTO_VIEW,

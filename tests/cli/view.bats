@@ -107,6 +107,13 @@ subprocess.call("ss -Hlntu; netstat -luntp", shell=True)'
     [ "$output" = "$(printf '4096\t131072\t6291456\n4096')" ]
 }
 
+@test "the machine's interfaces and settings are out of reach" {
+    run host sh -c 'ls /sys/class/net /proc/net/stat; cat /sys/class/net/lo/mtu
+        echo 0 >/proc/sys/net/ipv4/tcp_sack'
+    [ "$(printf '%s\n' "$output" | grep -c 'No such file')" -eq 3 ]
+    has 'tcp_sack: Permission denied'
+}
+
 @test "names: the hosts of the network, and no other" {
     run host sh -c 'getent hosts localhost; getent ahosts nosuch.example; echo $?'
     has '^127.0.0.1 localhost$'
