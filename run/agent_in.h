@@ -44,6 +44,7 @@ struct program {
     struct agent *ag;
     pid_t pid;
     bool ours; /* started by agent_start */
+    bool said; /* its end has been recorded */
     char comm[16];
 };
 
@@ -171,6 +172,8 @@ void task_forget(struct agent *ag, struct task *t);
 struct program *program_seen(struct agent *ag, pid_t pid);
 void program_executed(struct agent *ag, pid_t pid);
 void program_ended(struct agent *ag, struct program *p, int wait_status);
+/* Traced: it is about to end, with this wait status. */
+void program_ending(struct agent *ag, pid_t pid, int wait_status);
 void agent_reap(struct agent *ag);
 /* The program's memory: bytes moved, or -EFAULT. */
 ssize_t call_read(struct call *c, uint64_t addr, void *buf, size_t len);

@@ -150,9 +150,18 @@ static bool is_waited(const struct agent *ag, const struct task *t) {
     return false;
 }
 
+void program_ending(struct agent *ag, pid_t pid, int wait_status) {
+    struct program *p = program_seen(ag, pid);
+    if (!p || p->said)
+        return;
+    p->said = true;
+    program_event(ag, p, WEIR_EV_PROGRAM_EXITED, 0, wait_status);
+}
+
 /* wait_status -1: not known (its parent has it). */
 void program_ended(struct agent *ag, struct program *p, int wait_status) {
-    program_event(ag, p, WEIR_EV_PROGRAM_EXITED, 0, wait_status);
+    if (!p->said)
+        program_event(ag, p, WEIR_EV_PROGRAM_EXITED, 0, wait_status);
     struct program **at = &ag->programs;
     while (*at && *at != p)
         at = &(*at)->next;

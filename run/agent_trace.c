@@ -27,7 +27,7 @@
 #define OPTIONS                                                                \
     (PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |        \
      PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD |        \
-     PTRACE_O_EXITKILL)
+     PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL)
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 /* Kernel-internal results: the call will be restarted, or end with EINTR. */
 #define RESTART_FIRST 512
@@ -261,6 +261,12 @@ static void event_stop(struct agent *ag, struct task *t, int event, int sig) {
         t->stop_nr = -1;
         t->event = t->inode = 0;
         program_executed(ag, t->pid);
+        go_on(t->tid, 0);
+        return;
+    case PTRACE_EVENT_EXIT: /* its descriptors are still open: said in order */
+        if (t->tid == t->pid &&
+            ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &message) == 0)
+            program_ending(ag, t->pid, (int)message);
         go_on(t->tid, 0);
         return;
     case PTRACE_EVENT_STOP:

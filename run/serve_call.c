@@ -172,6 +172,8 @@ void released_record(struct end *e) {
     if (last && last->kind == WEIR_EV_CALL &&
         last->call.call == WEIR_CALL_close)
         ev->cause = last->id;
+    else if (e->traced && e->conn && e->conn->ended_pid == e->pid)
+        ev->cause = e->conn->ended;
     bool listens = info.state == WEIR_TCP_LISTEN;
     ev->released.pid = e->pid;
     ev->released.unread = listens ? 0 : info.rx_queue;
@@ -197,6 +199,8 @@ void program_record(struct serve_conn *conn, const struct proto *m,
     memcpy(ev->program.comm, comm, sizeof(ev->program.comm) - 1);
     if (m->a[0] != WEIR_EV_PROGRAM_EXITED)
         return;
+    conn->ended_pid = m->pid;
+    conn->ended = ev->id;
     if (status == -1)
         ev->program.status = -1; /* its parent knows */
     else if (WIFSIGNALED(status))
