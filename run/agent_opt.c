@@ -214,7 +214,8 @@ void agent_open(struct call *c) {
     if (n > 0 && !memchr(path, 0, (size_t)n) && first < sizeof(path) - 1)
         call_read(c, at + first, path + first, sizeof(path) - 1 - first);
     path[sizeof(path) - 1] = '\0';
-    if (!strcmp(path, "/etc/ld.so.cache"))
+    /* Each dynamic program opens it first; a tracer is told of exec itself. */
+    if (!c->ag->config.traced && !strcmp(path, "/etc/ld.so.cache"))
         program_executed(c->ag, c->task->pid);
     if (!view_open(c, path))
         call_continue(c);
