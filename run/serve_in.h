@@ -62,13 +62,13 @@ struct end {
 };
 
 struct serve_conn {
-    uint32_t ended_pid;     /* the program that ended last, */
-    weir_event_id ended;    /* and its event */
     struct proto_pipe pipe; /* the agent's way to us */
     struct proto_pipe *to;
     struct serve *sv;
     struct serve_conn *next;
     struct host *host;
+    uint32_t ended_pid;  /* the program that ended last, */
+    weir_event_id ended; /* and its event */
 };
 
 struct serve {
