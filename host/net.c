@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "links/impair.h"
 #include "links/switch.h"
 
 #define ARENA_BYTES ((size_t)16 << 30) /* address space, not memory */
@@ -257,7 +258,12 @@ int host_plug(struct host *h, unsigned wire, const struct weir_addr *addr,
     /* Locally administered (IEEE 802): the host's and interface's numbers. */
     uint8_t mac[6] = {0x02, 0x77, 0x65, 0, h->number, (uint8_t)h->nifs};
     memcpy(port->mac, mac, 6);
-    return host_attach(h, port, ifname, addr, plen);
+    port->rec = h->net->rec;
+    port->host = h->number;
+    /* `weir link set` can harm it later; with nothing set it costs nothing. */
+    uint64_t seed = h->net->seed * 1000003 + h->number * 64u + h->nifs;
+    struct weir_link *link = impair_wrap(port, seed);
+    return host_attach(h, link ? link : port, ifname, addr, plen);
 }
 
 int host_set(struct host *h, const char *name, const char *value) {

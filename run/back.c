@@ -63,6 +63,8 @@ static void say_undelivered(struct back *b) {
 /* All of ours is done. The owner's stack stays while others use it. */
 static void finish(struct back *b, uint64_t now) {
     if (b->owner && serve_agents(b->serve) > 1) {
+        for (struct host *h = b->net->hosts; h && b->down; h = h->next)
+            serve_programs(b->serve, h, SERVE_KILL);
         tell_front(b);
         b->phase = HOSTING;
         b->due_ns = now + 20000000u;
@@ -76,6 +78,8 @@ static void finish(struct back *b, uint64_t now) {
 }
 
 static void tear_down(struct back *b) {
+    if (b->control)
+        control_close(b->control);
     if (b->door)
         door_close(b->door);
     agent_destroy(b->agent);
@@ -120,7 +124,7 @@ static void next_phase(struct back *b, uint64_t now) {
     case RUNNING:
         if (b->due_ns == UINT64_MAX)
             return;
-        b->timed_out = true;
+        b->timed_out = !b->down;
         kill(b->cmd, b->killed ? SIGKILL : SIGTERM);
         b->killed = true;
         b->due_ns = now + GRACE_NS;
@@ -210,6 +214,24 @@ static void front_says(struct loop_source *src, uint32_t events) {
 
 /* ---- the beginning ---- */
 
+/* `weir down`: as a time-out, but that the exit status is the program's. */
+static void down(void *ctx) {
+    struct back *b = ctx;
+    b->down = true;
+    if (b->phase == RUNNING)
+        b->due_ns = loop_now(b->loop);
+}
+
+static void make_control(struct back *b) {
+    struct control_owner owner = {.recording = b->record.path,
+                                  .command = b->record.header->command,
+                                  .down = down,
+                                  .ctx = b};
+    b->control = control_open(b->net, b->serve, b->dir, &owner);
+    if (!b->control)
+        back_fail(b, RUN_FAILED, "no control socket", -errno);
+}
+
 static void make_stack(struct back *b) {
     uint64_t seed = 0;
     getrandom(&seed, sizeof(seed), 0);
@@ -226,6 +248,7 @@ static void make_stack(struct back *b) {
     b->serve = serve_create(b->net, b->dir);
     if (!b->serve)
         back_fail(b, RUN_FAILED, "no stack", -errno);
+    make_control(b);
     if (b->opt->alone)
         return;
     char path[108];

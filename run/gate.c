@@ -60,6 +60,10 @@ struct serve *gate_serve(struct gate *g) {
     return g->serve;
 }
 
+const char *gate_dir(const struct gate *g) {
+    return g->dir;
+}
+
 void gate_close(struct gate *g) {
     door_close(g->door);
     serve_destroy(g->serve);

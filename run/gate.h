@@ -11,6 +11,7 @@ struct gate;
 /* NULL: said on stderr (another network of that name is up, ...). */
 struct gate *gate_open(struct net *net);
 struct serve *gate_serve(struct gate *g);
+const char *gate_dir(const struct gate *g);
 void gate_close(struct gate *g);
 
 #endif

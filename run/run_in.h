@@ -7,6 +7,7 @@
 
 #include "host/net.h"
 #include "run/agent.h"
+#include "run/control.h"
 #include "run/door.h"
 #include "run/run.h"
 #include "run/serve.h"
@@ -42,14 +43,15 @@ struct back {
     enum phase phase;
     struct run_message end;
     uint64_t due_ns; /* of this phase */
-    bool timed_out, killed;
+    bool timed_out, killed, down;
     int inherited[FDS_MAX];
     unsigned ninherited;
-    char dir[80];           /* the network's: carriers, door.sock */
-    bool owner;             /* the stack is ours */
-    int lock;               /* held by the owner of the default network */
-    struct door *door;      /* the owner's */
-    struct door_link *link; /* of one who joined */
+    char dir[80];            /* the network's: carriers, door.sock */
+    bool owner;              /* the stack is ours */
+    int lock;                /* held by the owner of the default network */
+    struct door *door;       /* the owner's */
+    struct control *control; /* the owner's */
+    struct door_link *link;  /* of one who joined */
 };
 
 /* ---- back.c ---- */

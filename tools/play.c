@@ -175,6 +175,13 @@ static bool open_capture(struct play *pl) {
     return pl->capture != NULL;
 }
 
+/* `weir down` */
+static void down(void *ctx) {
+    struct play *pl = ctx;
+    if (pl->phase < PLAY_ENDING)
+        enter(pl, PLAY_ENDING, loop_now(pl->loop));
+}
+
 static bool set_up(struct play *pl, char *const *command) {
     pl->loop = loop_create();
     int err = pl->loop ? record_create(&pl->record, pl->s->name, command,
@@ -194,10 +201,21 @@ static bool set_up(struct play *pl, char *const *command) {
     pl->gate = gate_open(pl->net);
     if (!pl->gate)
         return false; /* said */
-    return watch_signals(pl);
+    struct control_owner owner = {.recording = pl->record.path,
+                                  .command = pl->record.header->command,
+                                  .down = down,
+                                  .rebooted = act_rebooted,
+                                  .ctx = pl};
+    pl->control =
+        control_open(pl->net, gate_serve(pl->gate), gate_dir(pl->gate), &owner);
+    if (!pl->control)
+        fprintf(stderr, "weir: no control socket: %s\n", strerror(errno));
+    return pl->control && watch_signals(pl);
 }
 
 static void take_down(struct play *pl) {
+    if (pl->control)
+        control_close(pl->control);
     if (pl->gate)
         gate_close(pl->gate);
     if (pl->net)

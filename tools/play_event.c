@@ -19,54 +19,17 @@ void act_init(struct play *pl, unsigned i) {
                      .undo_ns = UINT64_MAX};
 }
 
-static void note(struct play *pl, struct host *h,
-                 enum weir_link_action action) {
-    struct weir_event *ev = weir_record(pl->net->rec, WEIR_EV_FAULT, h->number,
-                                        0, 0, loop_now(pl->loop));
-    if (!ev)
-        return;
-    ev->link.action = (uint8_t)action;
-    snprintf(ev->link.name, sizeof(ev->link.name), "%.15s", h->name);
-}
-
-static void say(struct play *pl, const char *text) {
-    size_t n = strlen(text);
-    do {
-        struct weir_event *ev = weir_record(pl->net->rec, WEIR_EV_TEXT, 0, 0, 0,
-                                            loop_now(pl->loop));
-        size_t part = n < sizeof(ev->text) ? n : sizeof(ev->text);
-        if (!ev)
-            return;
-        memcpy(ev->text, text, part);
-        text += part;
-        n -= part;
-        ev->flags = n ? WEIR_EVF_MORE : 0;
-    } while (n);
-}
-
-static void crash(struct play *pl, struct host *h) {
-    note(pl, h, WEIR_ACT_CRASH);
-    host_crash(h); /* first the stack: the programs' end must send nothing */
-    serve_programs(gate_serve(pl->gate), h, SERVE_KILL);
-}
-
-static void reboot(struct play *pl, unsigned host) {
-    struct host *h = pl->host[host];
-    if (h->stack)
-        crash(pl, h);
-    note(pl, h, WEIR_ACT_REBOOT);
-    if (host_boot(h))
-        fprintf(stderr, "weir: host %s does not boot\n", h->name);
+void act_rebooted(void *play, struct host *h) {
+    struct play *pl = play;
     for (unsigned i = 0; i < pl->s->nprograms; i++)
-        if (pl->s->program[i].host == host && pl->s->program[i].restart)
+        if (pl->host[pl->s->program[i].host] == h && pl->s->program[i].restart)
             pl->actor[i].due_ns = loop_now(pl->loop) + 50000000;
 }
 
-static void freeze(struct play *pl, struct host *h, bool frozen) {
-    note(pl, h, frozen ? WEIR_ACT_FREEZE : WEIR_ACT_THAW);
-    h->frozen = frozen;
-    serve_programs(gate_serve(pl->gate), h,
-                   frozen ? SERVE_STOP : SERVE_CONTINUE);
+static void reboot(struct play *pl, struct host *h) {
+    if (control_reboot(gate_serve(pl->gate), h))
+        fprintf(stderr, "weir: host %s does not boot\n", h->name);
+    act_rebooted(pl, h);
 }
 
 static void set_link(struct play *pl, const struct sc_event *e,
@@ -98,14 +61,14 @@ static void carry_out(struct play *pl, struct act *act, enum sc_action action) {
         impair_cut(port, action == ACT_CUT, loop_now(pl->loop));
         break;
     case ACT_CRASH:
-        crash(pl, h);
+        control_crash(gate_serve(pl->gate), h);
         break;
     case ACT_REBOOT:
-        reboot(pl, e->host);
+        reboot(pl, h);
         break;
     case ACT_FREEZE:
     case ACT_THAW:
-        freeze(pl, h, action == ACT_FREEZE);
+        control_freeze(gate_serve(pl->gate), h, action == ACT_FREEZE);
         break;
     case ACT_SIGNAL:
         actor_signal(a, e->signal);
@@ -120,7 +83,7 @@ static void carry_out(struct play *pl, struct act *act, enum sc_action action) {
         actor_input(a, e->text);
         break;
     case ACT_SAY:
-        say(pl, e->text);
+        control_say(pl->net, e->text);
         break;
     }
 }

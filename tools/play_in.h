@@ -6,6 +6,7 @@
 
 #include "host/net.h"
 #include "links/pcapng.h"
+#include "run/control.h"
 #include "run/gate.h"
 #include "tools/play.h"
 #include "trace/record.h"
@@ -44,6 +45,7 @@ struct play {
     struct net *net;
     struct record record;
     struct gate *gate;
+    struct control *control;
     struct host *host[SC_HOSTS];
     struct weir_link *port[SC_HOSTS][NET_IFS]; /* the impairing link */
     struct actor actor[SC_PROGRAMS];
@@ -77,5 +79,7 @@ void act_init(struct play *pl, unsigned i);
 void acts_pass(struct play *pl, uint64_t now);
 uint64_t acts_deadline(const struct play *pl);
 bool acts_done(const struct play *pl);
+/* A host came up again: its programs that restart do so. */
+void act_rebooted(void *play, struct host *h);
 
 #endif

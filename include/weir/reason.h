@@ -46,7 +46,8 @@
     X(TCP_ZEROWINDOW, "data beyond a closed receive window")                   \
     X(TCP_OVERWINDOW, "data beyond the receive window")                        \
     X(TCP_OFOMERGE, "out-of-order data received before")                       \
-    X(TCP_OFO_QUEUE_PRUNE, "out-of-order data thrown away: receive buffer full") \
+    X(TCP_OFO_QUEUE_PRUNE,                                                     \
+      "out-of-order data thrown away: receive buffer full")                    \
     X(TCP_ABORT_ON_DATA, "data for a connection whose program has closed it")  \
     X(TCP_RESET, "reset by the peer")                                          \
     X(TCP_CLOSE, "the connection is closed")                                   \
@@ -94,12 +95,14 @@
     X(ADDR_IN_USE, "another socket holds the address")                         \
     X(ADDR_NOT_LOCAL, "no interface has that address")                         \
     X(NO_PORTS, "every ephemeral port is in use")                              \
-    X(NO_ROUTE, "the destination is outside the network and there is no route") \
+    X(NO_ROUTE,                                                                \
+      "the destination is outside the network and there is no route")          \
     X(BAD_STATE, "the socket's state does not allow the call")                 \
     X(NOT_SUPPORTED, "not supported")                                          \
     X(SNDBUF_FULL, "the send buffer is full")                                  \
     X(RCVBUF_EMPTY, "nothing to receive")                                      \
-    X(ACCEPTQ_EMPTY, "no connection to accept")
+    X(ACCEPTQ_EMPTY, "no connection to accept")                                \
+    X(SOCKET_KILLED, "killed by an administrator (ss -K)")
 
 enum weir_reason {
 #define X(name, text) WEIR_##name,
