@@ -373,6 +373,7 @@ int tcp_disconnect(struct tcp *tcp, struct endpoint **ep) {
     c->mss = c->peer_mss = 536;
     c->rcv_wscale = c->snd_wscale = 0;
     c->read = c->written = 0;
+    c->node.read_hi = c->node.written_hi = 0;
     tcp_work_rest(tcp, c);
     endpoint_touch(env, &c->ep);
     return 0;

@@ -32,7 +32,12 @@ struct tcp_node {
     uint8_t kind;      /* enum tcp_node_kind */
     uint8_t state;     /* enum weir_tcp_state; written by state.c alone */
     uint16_t tw_flags; /* TIME_WAIT: enum tcp_tw_flag */
-    uint32_t tw_wnd;   /* TIME_WAIT: window last offered, bytes */
+    union {
+        uint32_t tw_wnd; /* TIME_WAIT: window last offered, bytes */
+        struct {         /* a connection: high words of its byte counts */
+            uint16_t read_hi, written_hi;
+        };
+    };
 };
 
 /* ---- one record per transmission (RFC 8985 5.1, RFC 6298) ---- */
@@ -432,6 +437,15 @@ static inline unsigned tcp_state(const struct tcp_conn *c) {
 static inline bool tcp_in(const struct tcp_conn *c, unsigned states) {
     return (1u << c->node.state & states) != 0;
 }
+/* Bytes of its life, 48 bits of them. */
+static inline uint64_t tcp_bytes_read(const struct tcp_conn *c) {
+    return (uint64_t)c->node.read_hi << 32 | c->read;
+}
+
+static inline uint64_t tcp_bytes_written(const struct tcp_conn *c) {
+    return (uint64_t)c->node.written_hi << 32 | c->written;
+}
+
 #define IN(state) (1u << WEIR_TCP_##state)
 
 #endif

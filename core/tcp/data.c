@@ -53,6 +53,7 @@ static void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,
                  int flags) {
     struct tcp_work *w = c->work;
     c->written += bytes;
+    c->node.written_hi = (uint16_t)(c->node.written_hi + (c->written < bytes));
     if (flags & ABI_MSG_MORE)
         c->flags |= CONN_MORE;
     else

@@ -82,8 +82,8 @@ static void info_conn(struct tcp *tcp, struct tcp_conn *c,
     info_timer(tcp, c, out);
     out->rcvbuf = c->rcvbuf;
     out->sndbuf = c->sndbuf;
-    out->read = c->read;
-    out->written = c->written;
+    out->read = tcp_bytes_read(c);
+    out->written = tcp_bytes_written(c);
     out->srtt_us = c->srtt_us / 8;
     out->rttvar_us = c->rttvar_us / 4;
     out->rto_us = (uint32_t)(tcp_rto_ns(tcp, c) / 1000);

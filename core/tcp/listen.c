@@ -70,6 +70,7 @@ struct endpoint *tcp_accept(struct tcp *tcp, struct endpoint *ep) {
         return NULL;
     tcp_accept_remove(tcp, c);
     c->flags |= CONN_ACCEPTED;
+    tcp_work_rest(tcp, c);
     endpoint_touch(tcp->env, &c->ep);
     return &c->ep;
 }

@@ -145,15 +145,16 @@ int tcp_port_bind(struct tcp *tcp, struct tcp_conn *c, uint16_t port) {
     return take(tcp, c, port);
 }
 
-/* Ports of one parity for bind(), of the other first for connect(), so that
- * the two do not get in each other's way. */
-static uint16_t nth_port(const struct sysctl *s, uint32_t start, uint32_t i,
+/* The range as a circle: all ports of one parity, then all of the other.
+ * bind() begins among the odd ones, connect() among the even ones, so that the
+ * two do not get in each other's way (as on Linux). */
+static uint16_t nth_port(const struct sysctl *s, uint32_t place,
                          uint32_t parity) {
     uint32_t low = (uint32_t)s->ip_local_port_range[0];
     uint32_t n = (uint32_t)s->ip_local_port_range[1] - low + 1;
-    uint32_t half = n / 2 ? n / 2 : 1;
-    uint32_t k = (start + i) % half * 2 + (i < half ? parity : parity ^ 1);
-    return (uint16_t)(low + (k < n ? k : n - 1));
+    uint32_t x = place % n, first = (n + 1 - parity) / 2;
+    uint32_t k = x < first ? 2 * x + parity : 2 * (x - first) + 1 - parity;
+    return (uint16_t)(low + k);
 }
 
 static uint32_t range_size(const struct sysctl *s) {
@@ -163,11 +164,12 @@ static uint32_t range_size(const struct sysctl *s) {
 
 int tcp_port_any(struct tcp *tcp, struct tcp_conn *c) {
     const struct sysctl *s = &tcp->env->sysctl;
-    uint32_t n = range_size(s), start = rng_below(&tcp->env->rng, n);
+    uint32_t n = range_size(s), half = n / 2 ? n / 2 : 1;
+    uint32_t start = rng_below(&tcp->env->rng, half);
     c->flags |= CONN_PORT_BIND;
     const struct tcp_bind want = group_of_conn(c);
-    for (uint32_t i = 0; i <= n; i++) {
-        uint16_t port = nth_port(s, start, i, 1);
+    for (uint32_t i = 0; i < n; i++) {
+        uint16_t port = nth_port(s, start + i, 1);
         if (!port_conflicts(tcp, port, &want, false))
             return take(tcp, c, port);
     }
@@ -204,12 +206,12 @@ int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
                              weir_addr_to_v4(&t.raddr), t.rport};
     uint64_t h = siphash(tcp->port_key, key, sizeof(key));
     uint32_t *turn = &tcp->port_turn[h % 64];
-    uint32_t start = (uint32_t)(h >> 32) + *turn;
-    for (uint32_t i = 0; i <= n; i++) {
-        t.lport = nth_port(s, start, i, 0);
+    uint32_t start = (uint32_t)(h >> 32) % (n / 2 ? n / 2 : 1) + *turn;
+    for (uint32_t i = 0; i < n; i++) {
+        t.lport = nth_port(s, start + i, 0);
         if (bound_by_bind(tcp, t.lport) || !tuple_free(tcp, &t, false))
             continue;
-        *turn += i + 1;
+        *turn = (*turn + i + 1) % n;
         return take(tcp, c, t.lport);
     }
     return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_NO_PORTS);

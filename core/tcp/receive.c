@@ -319,6 +319,7 @@ void tcp_receive_read(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes) {
     struct tcp_work *w = c->work;
     tcp_recvq_drop(tcp, w, bytes);
     c->read += bytes;
+    c->node.read_hi = (uint16_t)(c->node.read_hi + (c->read < bytes));
     grow_rcvbuf(tcp, c);
     if (c->ep.flags & EP_SHUT_RD && c->flags & CONN_FIN_RCVD)
         return; /* no window to open any more */

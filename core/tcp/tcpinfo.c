@@ -73,9 +73,10 @@ static void fill(struct tcp *tcp, const struct tcp_conn *c,
     i->advmss = c->adv_mss;
     i->reordering = 3;
     i->pacing_rate = i->max_pacing_rate = UINT64_MAX;
-    i->bytes_received = c->read + (c->work ? c->work->rcvq.bytes : 0);
-    i->bytes_acked = c->written - (c->work ? c->work->sendq.bytes : 0);
-    i->bytes_sent = c->written - (c->work ? tcp_unsent(c) : 0);
+    i->bytes_received = tcp_bytes_read(c) + (c->work ? c->work->rcvq.bytes : 0);
+    i->bytes_acked =
+        tcp_bytes_written(c) - (c->work ? c->work->sendq.bytes : 0);
+    i->bytes_sent = tcp_bytes_written(c) - (c->work ? tcp_unsent(c) : 0);
     i->snd_wnd = c->snd.wnd;
     if (c->work)
         fill_work(c, i);

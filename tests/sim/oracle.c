@@ -118,7 +118,7 @@ static const int values[] = {0, 1, 2, -1, 7, 60, 127, 128, 255, 256, 40000};
 /* Setting these would change what the network does a moment later. */
 static bool harmless(unsigned i) {
     return options[i].level != IPPROTO_TCP ||
-           (options[i].name != TCP_CORK &&
+           (options[i].name != TCP_CORK && options[i].name != TCP_LINGER2 &&
             options[i].name != TCP_NOTSENT_LOWAT);
 }
 
