@@ -29,6 +29,7 @@ struct udp_side {
     struct end *e;
     struct weir_endpoint from; /* of sender */
     bool connected;
+    bool pushing;     /* the agent pushes a byte that is not the program's */
     bool error_shown; /* an ICMP error, until the core has none */
     char own[108];
     char *held; /* could not be put into the carrier yet */
@@ -183,7 +184,7 @@ void datagram_ready(struct end *e) {
     }
     unsigned mask = s && u ? weir_ready(s, e->sock) : 0;
     if (mask & WEIR_ERR && u->connected && !u->error_shown) {
-        u->error_shown = true;
+        u->error_shown = u->pushing = true;
         end_tell(e, PROTO_RESET, 0);
     } else if (!(mask & WEIR_ERR) && u) {
         u->error_shown = false;
@@ -197,6 +198,8 @@ void datagram_ready(struct end *e) {
 /* What a connected program wrote. */
 void datagram_end_ready(struct end *e) {
     struct weir_stack *s = end_stack(e);
+    if (e->udp && e->udp->pushing)
+        return;
     static char data[DATAGRAM];
     ssize_t n;
     while (s && (n = recv(e->src.fd, data, sizeof(data), MSG_DONTWAIT)) >= 0) {
@@ -216,6 +219,8 @@ static void meet(struct end *e) {
 
 /* A datagram lies unread in our end: let go, and the program sees an error. */
 void datagram_pushed(struct end *e) {
+    if (e->udp)
+        e->udp->pushing = false;
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     connect(e->src.fd, &none, sizeof(none));
     meet(e);

@@ -81,11 +81,12 @@ static const char *advice(unsigned reason) {
     }
 }
 
-/* The ERROR this socket was last given before `ev`. */
+/* The ERROR this socket was last given before the call `ev` ended. */
 static const struct weir_event *error_before(const struct story *s,
                                              const struct weir_event *ev) {
     const struct weir_event *found = NULL;
-    for (size_t i = 0; i < s->n && s->ev[i].id < ev->id + 1; i++)
+    uint64_t end = ev->t_ns + (uint64_t)ev->call.took_us * 1000 + 999;
+    for (size_t i = 0; i < s->n && s->ev[i].t_ns <= end; i++)
         if (s->ev[i].kind == WEIR_EV_ERROR && s->ev[i].host == ev->host &&
             s->ev[i].sock == ev->sock && ev->sock)
             found = &s->ev[i];
