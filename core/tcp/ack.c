@@ -93,15 +93,14 @@ static void advance(struct tcp *tcp, struct tcp_conn *c,
     sample_rtt(tcp, c, seg, s);
     w->retries = w->probes = 0;
     w->backoff = 0;
-    w->stuck_since = 0;
+    w->stuck_since = w->tx.head ? w->tx.head->sent_ns : 0;
     w->soft_error = 0;
     if (w->xmit_timer != XMIT_PERSIST)
         tcp_xmit_disarm(c); /* RFC 6298 5.2, 5.3: output arms it anew */
     grow_sndbuf(tcp, c);
-    if (c->flags & CONN_SNDQ_FULL && w->sendq.bytes <= c->sndbuf / 3 * 2) {
+    if (tcp_writable(tcp, c))
         c->flags &= ~(uint32_t)CONN_SNDQ_FULL;
-        endpoint_touch(tcp->env, &c->ep);
-    }
+    tcp_touch(tcp, c); /* bytes were freed */
 }
 
 bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,

@@ -89,7 +89,7 @@ int tcp_listen(struct tcp *tcp, struct endpoint **ep, int backlog) {
         return env_fail(env, ENOMEM, WEIR_NOMEM);
     if ((r = tcp_port_listen(tcp, c, l)) < 0) {
         arena_free(env->arena, l, sizeof(*l));
-        endpoint_touch(env, &c->ep);
+        tcp_touch(tcp, c);
         return r;
     }
     l->backlog = queue;
@@ -241,7 +241,7 @@ int tcp_shutdown(struct tcp *tcp, struct endpoint **ep, int how) {
             c->flags &= ~(uint32_t)CONN_CONNECTING;
     }
     c->ep.flags |= (uint16_t)((rd ? EP_SHUT_RD : 0) | (wr ? EP_SHUT_WR : 0));
-    endpoint_touch(env, &c->ep);
+    tcp_touch(tcp, c);
     if (state == WEIR_TCP_CLOSED)
         return env_fail(env, ENOTCONN, WEIR_BAD_STATE);
     if (wr)
@@ -375,6 +375,6 @@ int tcp_disconnect(struct tcp *tcp, struct endpoint **ep) {
     c->read = c->written = 0;
     c->node.read_hi = c->node.written_hi = 0;
     tcp_work_rest(tcp, c);
-    endpoint_touch(env, &c->ep);
+    tcp_touch(tcp, c);
     return 0;
 }

@@ -84,7 +84,7 @@ void tcp_end(struct tcp *tcp, struct tcp_conn *c, int error,
     }
     tcp_detach(tcp, c);
     tcp_work_rest(tcp, c);
-    endpoint_touch(tcp->env, &c->ep);
+    tcp_touch(tcp, c);
 }
 
 /* RFC 9293 3.10.7.4, second; errors as Linux gives them. */

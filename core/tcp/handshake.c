@@ -150,7 +150,7 @@ void tcp_established(struct tcp *tcp, struct tcp_conn *c,
     }
     tcp_state_set(tcp, c, WEIR_TCP_ESTABLISHED, WEIR_NONE);
     tcp_keep_restart(tcp, c);
-    endpoint_touch(tcp->env, &c->ep);
+    tcp_touch(tcp, c);
 }
 
 /* SYN-SENT, the ACK bit: did the peer acknowledge our SYN, and only that? RFC

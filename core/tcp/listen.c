@@ -71,7 +71,7 @@ struct endpoint *tcp_accept(struct tcp *tcp, struct endpoint *ep) {
     tcp_accept_remove(tcp, c);
     c->flags |= CONN_ACCEPTED;
     tcp_work_rest(tcp, c);
-    endpoint_touch(tcp->env, &c->ep);
+    tcp_touch(tcp, c);
     return &c->ep;
 }
 

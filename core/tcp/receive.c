@@ -191,7 +191,7 @@ static void receive_fin(struct tcp *tcp, struct tcp_conn *c) {
     c->flags |= CONN_FIN_RCVD;
     c->ep.flags |= EP_SHUT_RD;
     tcp_ofo_clear(tcp, c->work); /* nothing can follow a FIN */
-    endpoint_touch(env, &c->ep);
+    tcp_touch(tcp, c);
     tcp_ack_now(tcp, c);
     switch (tcp_state(c)) {
     case WEIR_TCP_SYN_RECV:
@@ -243,7 +243,7 @@ static void receive_in_order(struct tcp *tcp, struct tcp_conn *c,
         if (c->work->ofo.head && tcp_ofo_deliver(tcp, c))
             fin = true;
         schedule_ack(tcp, c);
-        endpoint_touch(tcp->env, &c->ep);
+        tcp_touch(tcp, c);
     }
     if (fin)
         receive_fin(tcp, c);

@@ -10,6 +10,12 @@
 #include "tcp/conn.h"
 #include "tcp/tcp.h"
 
+/* As endpoint_touch, for those that a program can see. */
+static inline void tcp_touch(struct tcp *tcp, struct tcp_conn *c) {
+    if (c->ep.handle >= 0 && !(c->ep.flags & EP_DEAD))
+        endpoint_touch(tcp->env, &c->ep);
+}
+
 /* ---- tcp.c: lives of connections ---- */
 
 struct tcp_conn *tcp_conn_create(struct tcp *tcp);

@@ -76,5 +76,5 @@ void tcp_state_set(struct tcp *tcp, struct tcp_conn *c, unsigned to,
     c->node.state = (uint8_t)to;
     tcp->env->counters[WEIR_CTR_Tcp_CurrEstab] +=
         (uint64_t)is_current(to) - (uint64_t)is_current(from);
-    endpoint_touch(tcp->env, &c->ep);
+    tcp_touch(tcp, c);
 }

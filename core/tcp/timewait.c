@@ -147,7 +147,7 @@ static void leave(struct tcp *tcp, struct tcp_conn *c) {
     c->end_cause = tcp->env->cause;
     tcp_detach(tcp, c);
     tcp_work_rest(tcp, c);
-    endpoint_touch(tcp->env, &c->ep);
+    tcp_touch(tcp, c);
 }
 
 void tcp_time_wait(struct tcp *tcp, struct tcp_conn *c, unsigned state,

@@ -35,7 +35,7 @@ static void new_pointer(struct tcp *tcp, struct tcp_conn *c,
         tcp_recvq_drop(tcp, w, 1);
     w->rcv_up = up;
     c->flags = (c->flags & ~any_urgent) | CONN_URG_WAIT;
-    endpoint_touch(tcp->env, &c->ep); /* SIGURG is the door's business */
+    tcp_touch(tcp, c); /* SIGURG is the door's business */
 }
 
 void tcp_urgent_input(struct tcp *tcp, struct tcp_conn *c,
@@ -51,7 +51,7 @@ void tcp_urgent_input(struct tcp *tcp, struct tcp_conn *c,
     weir_pkt_copy_out(seg->pkt, (uint32_t)seq_diff(urgent_at(w), seg->seq),
                       &w->oob_byte, 1);
     c->flags = (c->flags & ~any_urgent) | CONN_URG_HERE;
-    endpoint_touch(tcp->env, &c->ep);
+    tcp_touch(tcp, c);
 }
 
 /* At the mark: the byte is not part of the stream, unless it is wanted there.
