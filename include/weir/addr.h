@@ -16,7 +16,7 @@ struct weir_addr {
 /* A transport address: where a socket is bound or whom it talks to. */
 struct weir_endpoint {
     struct weir_addr addr;
-    uint16_t port; /* host order; 0: not chosen */
+    uint16_t port;    /* host order; 0: not chosen */
     uint16_t ifindex; /* scope of the address; 0: any interface */
 };
 

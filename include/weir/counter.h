@@ -5,6 +5,7 @@
  * Counters of one stack, under Linux's names and groups (/proc/net/snmp and
  * /proc/net/netstat), plus weir's own at the end (group "Weir").
  */
+/* clang-format off */
 #define WEIR_COUNTERS(X)                                                       \
     X(Ip, InReceives) X(Ip, InHdrErrors) X(Ip, InAddrErrors)                   \
     X(Ip, ForwDatagrams) X(Ip, InUnknownProtos) X(Ip, InDiscards)              \
@@ -48,6 +49,7 @@
     X(Weir, ArpRequestsSent) X(Weir, ArpRepliesSent) X(Weir, ArpReceived)      \
     X(Weir, NeighFailed) X(Weir, Drops) X(Weir, BytesCopiedIn)                 \
     X(Weir, BytesCopiedOut) X(Weir, BytesCopiedInside) X(Weir, PktAlloc)
+/* clang-format on */
 
 enum weir_counter {
 #define X(group, name) WEIR_CTR_##group##_##name,

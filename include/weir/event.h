@@ -21,6 +21,7 @@
 typedef uint64_t weir_event_id;
 
 /* X(name, ring, payload member): bulk or rare. */
+/* clang-format off */
 #define WEIR_EVENTS(X)                                                         \
     X(CALL, bulk, call)           /* a socket call: begin, and end filled in */ \
     X(DATA, bulk, data)           /* bytes through a carrier, call not seen */ \
@@ -45,6 +46,7 @@ typedef uint64_t weir_event_id;
     X(FAULT, rare, link)          /* crash, reboot, freeze, thaw of a host */  \
     X(ALARM, rare, text)          /* a socket call that weir cannot carry */   \
     X(TEXT, rare, text)           /* words of a person or of a scenario */
+/* clang-format on */
 
 enum weir_event_kind {
     WEIR_EV_NONE,
@@ -55,12 +57,14 @@ enum weir_event_kind {
 };
 
 /* Socket calls by number; the door maps system calls to these. */
+/* clang-format off */
 #define WEIR_CALLS(X)                                                          \
     X(socket) X(bind) X(listen) X(accept) X(accept4) X(connect) X(getsockname) \
     X(getpeername) X(shutdown) X(close) X(read) X(write) X(readv) X(writev)    \
     X(send) X(recv) X(sendto) X(recvfrom) X(sendmsg) X(recvmsg) X(sendmmsg)    \
     X(recvmmsg) X(sendfile) X(splice) X(setsockopt) X(getsockopt) X(ioctl)     \
     X(dup) X(fcntl) X(poll) X(select) X(epoll_wait) X(open) X(abort)
+/* clang-format on */
 
 enum weir_call {
     WEIR_CALL_none,
@@ -73,7 +77,8 @@ enum weir_call {
 /* The result of a call that has not ended. */
 #define WEIR_CALL_PENDING INT32_MIN
 
-enum weir_tcp_state { /* Linux's numbers, as in /proc/net/tcp */
+/* Linux's numbers, as in /proc/net/tcp */
+enum weir_tcp_state {
     WEIR_TCP_ESTABLISHED = 1,
     WEIR_TCP_SYN_SENT,
     WEIR_TCP_SYN_RECV,
@@ -89,17 +94,17 @@ enum weir_tcp_state { /* Linux's numbers, as in /proc/net/tcp */
 
 enum weir_timer {
     WEIR_TIMER_NONE,
-    WEIR_TIMER_REXMIT,     /* RFC 6298 */
-    WEIR_TIMER_PROBE,      /* tail loss probe, RFC 8985 7 */
-    WEIR_TIMER_REORDER,    /* RACK reordering window, RFC 8985 6.2 */
-    WEIR_TIMER_PERSIST,    /* zero-window probe, RFC 9293 3.8.6.1 */
-    WEIR_TIMER_DELACK,     /* RFC 9293 3.8.6.3 */
-    WEIR_TIMER_KEEPALIVE,  /* RFC 9293 3.8.4 */
+    WEIR_TIMER_REXMIT,    /* RFC 6298 */
+    WEIR_TIMER_PROBE,     /* tail loss probe, RFC 8985 7 */
+    WEIR_TIMER_REORDER,   /* RACK reordering window, RFC 8985 6.2 */
+    WEIR_TIMER_PERSIST,   /* zero-window probe, RFC 9293 3.8.6.1 */
+    WEIR_TIMER_DELACK,    /* RFC 9293 3.8.6.3 */
+    WEIR_TIMER_KEEPALIVE, /* RFC 9293 3.8.4 */
     WEIR_TIMER_TIME_WAIT,
     WEIR_TIMER_FIN_WAIT2,
-    WEIR_TIMER_USER,       /* TCP_USER_TIMEOUT, RFC 5482 */
-    WEIR_TIMER_SYNACK,     /* SYN+ACK retransmission */
-    WEIR_TIMER_ARP,        /* request retry, entry expiry */
+    WEIR_TIMER_USER,   /* TCP_USER_TIMEOUT, RFC 5482 */
+    WEIR_TIMER_SYNACK, /* SYN+ACK retransmission */
+    WEIR_TIMER_ARP,    /* request retry, entry expiry */
     WEIR_TIMER_REASSEMBLY,
     WEIR_TIMER_MAX
 };
@@ -128,16 +133,16 @@ struct weir_event {
         struct {
             uint32_t pid, tid;
             int32_t fd;
-            int32_t result; /* >= 0, -errno or WEIR_CALL_PENDING */
+            int32_t result;   /* >= 0, -errno or WEIR_CALL_PENDING */
             uint32_t took_us; /* begin to end; saturates */
-            uint32_t a0, a1; /* connect, bind, accept, sendto: address, port;
-                              * read, write: bytes asked, queue level after;
-                              * set/getsockopt: level << 16 | name, value;
-                              * socket: type, protocol; listen: backlog;
-                              * shutdown: how */
-            uint16_t call;   /* enum weir_call */
-            uint8_t reason;  /* enum weir_reason: behind a failure */
-            uint8_t copies;  /* copies made of these bytes so far (T10) */
+            uint32_t a0, a1;  /* connect, bind, accept, sendto: address, port;
+                               * read, write: bytes asked, queue level after;
+                               * set/getsockopt: level << 16 | name, value;
+                               * socket: type, protocol; listen: backlog;
+                               * shutdown: how */
+            uint16_t call;    /* enum weir_call */
+            uint8_t reason;   /* enum weir_reason: behind a failure */
+            uint8_t copies;   /* copies made of these bytes so far (T10) */
         } call;
         struct {
             uint32_t pid;
@@ -155,7 +160,7 @@ struct weir_event {
             uint32_t len;          /* payload bytes */
             uint32_t win;          /* TCP: window in bytes (scaled);
                                     * DROP and FORWARDED: TTL */
-            uint8_t proto;  /* IP protocol; 0 with DROP: not even IP */
+            uint8_t proto;         /* IP protocol; 0 with DROP: not even IP */
             uint8_t tcp_flags;
             uint8_t nth;    /* which transmission of these bytes, from 1;
                              * receive: 2 when all of it was there already */
@@ -180,7 +185,7 @@ struct weir_event {
         struct {
             int32_t error; /* errno, positive */
             uint8_t reason;
-            uint8_t soft;  /* 1: remembered, not fatal (RFC 1122 4.2.3.9) */
+            uint8_t soft; /* 1: remembered, not fatal (RFC 1122 4.2.3.9) */
             uint16_t pad;
             uint32_t waited_ms; /* since the first unanswered try */
             uint32_t tries;
@@ -223,8 +228,8 @@ struct weir_event {
         struct {
             uint32_t pid, ppid;
             char comm[16];
-            int32_t status;  /* exit status */
-            uint8_t signal;  /* or the signal that ended it */
+            int32_t status; /* exit status */
+            uint8_t signal; /* or the signal that ended it */
             uint8_t core;
         } program;
         struct {

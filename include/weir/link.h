@@ -52,9 +52,9 @@ struct weir_link {
     uint32_t mtu;      /* IP bytes a frame may carry */
     uint32_t features; /* enum weir_link_feature */
     uint8_t mac[6];
-    uint8_t host;      /* the host at this end, for events; 0: none */
-    uint8_t id;        /* this link's number in events */
-    char name[16];     /* "a:eth0" */
+    uint8_t host;  /* the host at this end, for events; 0: none */
+    uint8_t id;    /* this link's number in events */
+    char name[16]; /* "a:eth0" */
 };
 
 /* Drop a frame: counts it, records a DROP event with its reason, frees it. */

@@ -94,9 +94,10 @@ struct weir_buf *weir_buf_alloc(struct weir_arena *a, uint32_t size);
 void weir_buf_ref(struct weir_buf *buf);
 void weir_buf_unref(struct weir_buf *buf);
 
-/* Append a slice; the packet takes over the caller's reference. One that goes on
- * where the last one ends becomes part of it; an empty one is not kept. Returns
- * 0, or -ENOSPC where all slices are in use (the reference stays the caller's). */
+/* Append a slice; the packet takes over the caller's reference. One that goes
+ * on where the last one ends becomes part of it; an empty one is not kept.
+ * Returns 0, or -ENOSPC where all slices are in use (the reference stays the
+ * caller's). */
 int weir_pkt_append(struct weir_pkt *pkt, struct weir_buf *buf, uint32_t off,
                     uint32_t len);
 

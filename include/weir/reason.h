@@ -6,6 +6,7 @@
  * one enum. Names are Linux's skb_drop_reason and sk_rst_reason where there is
  * one; the text is what `weir why` says.
  */
+/* clang-format off */
 #define WEIR_REASONS(X)                                                        \
     X(NONE, "no reason")                                                       \
     /* packets that end (skb_drop_reason) */                                   \
@@ -103,6 +104,7 @@
     X(RCVBUF_EMPTY, "nothing to receive")                                      \
     X(ACCEPTQ_EMPTY, "no connection to accept")                                \
     X(SOCKET_KILLED, "killed by an administrator (ss -K)")
+/* clang-format on */
 
 enum weir_reason {
 #define X(name, text) WEIR_##name,

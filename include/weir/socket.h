@@ -44,8 +44,7 @@ ssize_t weir_send(struct weir_stack *s, int sock, const struct iovec *iov,
  * `from` is filled; a datagram longer than the buffer is cut and
  * *msg_flags gets MSG_TRUNC. from and msg_flags may be NULL. */
 ssize_t weir_recv(struct weir_stack *s, int sock, const struct iovec *iov,
-                  int n, int flags, struct weir_endpoint *from,
-                  int *msg_flags);
+                  int n, int flags, struct weir_endpoint *from, int *msg_flags);
 
 /* Without copying (TCP). Send: the stack takes over the reference of each
  * slice it accepts, whole slices from the first; returns how many slices, or
@@ -85,21 +84,21 @@ const struct weir_option *weir_option(unsigned n);
 /* ---- readiness ---- */
 
 enum weir_ready_bit { /* poll(2)'s bits and values */
-    WEIR_IN = 0x001,
-    WEIR_PRI = 0x002,
-    WEIR_OUT = 0x004,
-    WEIR_ERR = 0x008,
-    WEIR_HUP = 0x010,
-    WEIR_RDHUP = 0x2000,
+                      WEIR_IN = 0x001,
+                      WEIR_PRI = 0x002,
+                      WEIR_OUT = 0x004,
+                      WEIR_ERR = 0x008,
+                      WEIR_HUP = 0x010,
+                      WEIR_RDHUP = 0x2000,
 };
 /* What poll(2) would say now; 0 for a handle that does not exist. */
 unsigned weir_ready(struct weir_stack *s, int sock);
 
 struct weir_ready {
     int sock;
-    unsigned mask;     /* as weir_ready() now */
+    unsigned mask;       /* as weir_ready() now */
     weir_event_id cause; /* the event behind the last change */
-    uint64_t tag;      /* weir_set_tag */
+    uint64_t tag;        /* weir_set_tag */
 };
 /* The next socket whose readiness changed since it was last given out, or
  * that took in or freed bytes: 1, or 0 when there is no more. */
@@ -116,26 +115,26 @@ int weir_set_tag(struct weir_stack *s, int sock, uint64_t tag, uint32_t owner);
  * TIME_WAIT; sock is -1). */
 struct weir_sockinfo {
     int sock;
-    uint8_t proto;      /* IPPROTO_TCP, IPPROTO_UDP */
-    uint8_t state;      /* enum weir_tcp_state; UDP: ESTABLISHED when
-                         * connected, else CLOSED */
-    uint8_t timer;      /* /proc/net/tcp's: 0 none, 1 rexmit, 2 keepalive,
-                         * 3 time-wait, 4 probe */
+    uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP */
+    uint8_t state; /* enum weir_tcp_state; UDP: ESTABLISHED when
+                    * connected, else CLOSED */
+    uint8_t timer; /* /proc/net/tcp's: 0 none, 1 rexmit, 2 keepalive,
+                    * 3 time-wait, 4 probe */
     uint8_t retransmits, probes;
     uint16_t ifindex;
     uint32_t owner;
     uint64_t tag;
     struct weir_endpoint local, peer;
-    uint32_t rx_queue;  /* unread bytes; LISTEN: accept queue length */
-    uint32_t tx_queue;  /* unacknowledged and unsent; LISTEN: backlog */
-    uint32_t unsent;    /* of these, never sent (SIOCOUTQNSD) */
+    uint32_t rx_queue;       /* unread bytes; LISTEN: accept queue length */
+    uint32_t tx_queue;       /* unacknowledged and unsent; LISTEN: backlog */
+    uint32_t unsent;         /* of these, never sent (SIOCOUTQNSD) */
     uint32_t rcvbuf, sndbuf; /* limits */
-    uint32_t drops;     /* UDP: datagrams dropped here */
-    uint64_t timer_ns;  /* when the timer is due; 0: none */
-    uint64_t read, written; /* bytes of its life */
+    uint32_t drops;          /* UDP: datagrams dropped here */
+    uint64_t timer_ns;       /* when the timer is due; 0: none */
+    uint64_t read, written;  /* bytes of its life */
     uint32_t srtt_us, rttvar_us, rto_us, cwnd, ssthresh; /* cwnd in bytes */
     uint32_t rcv_window, snd_window, mss;
-    int32_t error;      /* pending SO_ERROR, positive errno */
+    int32_t error;           /* pending SO_ERROR, positive errno */
     enum weir_reason reason; /* why it is closed or failed */
     weir_event_id cause;     /* event behind that */
 };

@@ -33,7 +33,7 @@ struct weir_config {
     struct weir_recorder *rec; /* NULL: no events. Not kept in the arena */
     uint8_t seed[32];          /* all randomness comes from this */
     uint64_t now_ns;
-    uint8_t host;              /* number in events, 1..255 */
+    uint8_t host; /* number in events, 1..255 */
     char name[16];
     uint32_t cpu; /* SIMD that may be used: enum weir_cpu; 0: portable code */
 };
@@ -85,9 +85,9 @@ struct weir_if {
     uint8_t mac[6];
     bool up;
     bool loopback;
-    uint32_t mtu;      /* IP bytes, 68..65535 (lo: 65536) */
-    uint32_t features; /* enum weir_link_feature of the link below */
-    unsigned ifindex;  /* 1 is lo; filled in by weir_if_add */
+    uint32_t mtu;                 /* IP bytes, 68..65535 (lo: 65536) */
+    uint32_t features;            /* enum weir_link_feature of the link below */
+    unsigned ifindex;             /* 1 is lo; filled in by weir_if_add */
     struct weir_link_stats stats; /* filled in by weir_if_get */
 };
 
@@ -122,7 +122,7 @@ int weir_addr_get(const struct weir_stack *s, unsigned n,
 
 struct weir_route {
     struct weir_addr dst, gateway, source; /* gateway any: on the link */
-    unsigned plen; /* 0..32 for IPv4 (0: default) */
+    unsigned plen;                         /* 0..32 for IPv4 (0: default) */
     unsigned ifindex;
     uint32_t metric; /* lower wins among equal prefixes */
     bool local;      /* delivers to this stack (listed, never added) */
@@ -136,13 +136,13 @@ int weir_route_lookup(const struct weir_stack *s, const struct weir_addr *dst,
                       struct weir_route *out);
 
 enum weir_neigh_state { /* Linux's NUD_* numbers */
-    WEIR_NUD_INCOMPLETE = 0x01,
-    WEIR_NUD_REACHABLE = 0x02,
-    WEIR_NUD_STALE = 0x04,
-    WEIR_NUD_DELAY = 0x08,
-    WEIR_NUD_PROBE = 0x10,
-    WEIR_NUD_FAILED = 0x20,
-    WEIR_NUD_PERMANENT = 0x80,
+                        WEIR_NUD_INCOMPLETE = 0x01,
+                        WEIR_NUD_REACHABLE = 0x02,
+                        WEIR_NUD_STALE = 0x04,
+                        WEIR_NUD_DELAY = 0x08,
+                        WEIR_NUD_PROBE = 0x10,
+                        WEIR_NUD_FAILED = 0x20,
+                        WEIR_NUD_PERMANENT = 0x80,
 };
 struct weir_neigh {
     struct weir_addr addr;
