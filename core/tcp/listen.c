@@ -160,6 +160,18 @@ static uint64_t request_timeout(const struct tcp_request *r) {
     return ns < 120 * NS_PER_S ? ns : 120 * NS_PER_S;
 }
 
+/* Linux answers from cookies (RFC 4987 3.6) beyond the backlog; here half-open
+ * connections are small, so where it would, the SYN queue simply goes on up to
+ * tcp_max_syn_backlog. With tcp_syncookies 0 the backlog is the limit. */
+static bool syn_queue_full(const struct tcp *tcp,
+                           const struct tcp_listener *l) {
+    const struct sysctl *s = &tcp->env->sysctl;
+    uint32_t most = l->backlog ? l->backlog : 1;
+    if (s->tcp_syncookies && most < (uint32_t)s->tcp_max_syn_backlog)
+        most = (uint32_t)s->tcp_max_syn_backlog;
+    return l->half_open >= most;
+}
+
 /* RFC 9293 3.10.7.2: a segment for LISTEN. */
 void tcp_listen_input(struct tcp *tcp, struct tcp_listener *l,
                       struct tcp_segment *seg) {
@@ -177,7 +189,7 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_listener *l,
         COUNT(env, TcpExt, ListenOverflows);
         COUNT(env, TcpExt, ListenDrops);
         why = WEIR_TCP_LISTEN_OVERFLOW;
-    } else if (l->half_open > 0 && l->half_open >= l->backlog) {
+    } else if (syn_queue_full(tcp, l)) {
         COUNT(env, TcpExt, TCPReqQFullDrop);
         COUNT(env, TcpExt, ListenDrops);
         why = WEIR_TCP_REQQFULL;
