@@ -45,7 +45,7 @@ outside() {
         case $dir in
         links | trace) allowed="weir $dir" ;;
         host) allowed="weir host links" ;;
-        run) allowed="weir run host trace" ;;
+        run) allowed="weir run host trace links" ;;
         tools) allowed="weir tools run host trace links" ;;
         esac
         for f in $dir/*.[ch]; do
@@ -87,6 +87,9 @@ result "every file names its licence" "$(sources | xargs grep -L 'SPDX-License-I
 result "citations of RFCs have one form" "$(grep -rnE 'RFC ?-?[0-9]+ ?(§|sec|Sec|section)' core links host run trace tools include)"
 result "every room stands in ARCHITECTURE.md" "$(for d in core/*/ links host run trace tools; do
     grep -q "${d%/}" ARCHITECTURE.md || echo "$d"; done)"
+result "docs/options.md is what the table says" "$(
+    "$build"/docs/gen_options | diff - docs/options.md | head -n 5)"
+result "docs/rfc.md is what the code cites" "$(python3 docs/gen/rfc.py . | diff - docs/rfc.md | head -n 5)"
 if command -v clang-format >/dev/null; then
     result "formatted" "$(sources | while read -r f; do
         clang-format "$f" | cmp -s - "$f" || echo "$f"; done)"
