@@ -6,6 +6,7 @@
 #include "run/serve_in.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,7 +169,9 @@ static uint64_t serve_deadline(struct loop_passer *p) {
 
 static void from_agent(struct proto_pipe *p, const struct proto *m,
                        const void *data, int fd) {
-    serve_message((struct serve_conn *)p, m, data, fd);
+    struct serve_conn *conn =
+        (struct serve_conn *)((char *)p - offsetof(struct serve_conn, pipe));
+    serve_message(conn, m, data, fd);
 }
 
 struct serve *serve_create(struct net *net, const char *dir) {
