@@ -85,6 +85,7 @@ static void tear_down(struct back *b) {
     agent_destroy(b->agent);
     if (b->link)
         door_leave(b->link);
+    live_finish(b);
     if (!b->owner)
         return;
     serve_destroy(b->serve);
@@ -357,6 +358,7 @@ _Noreturn void back_main(const struct run_options *opt, int front, pid_t pgid,
         (struct loop_passer){.pass = back_pass, .deadline = back_deadline};
     loop_add(b->loop, &b->front, EPOLLIN);
     loop_join(b->loop, &b->passer);
+    live_begin(b);
     if (opt->timeout_ns)
         b->due_ns = loop_now(b->loop) + opt->timeout_ns;
     loop_run(b->loop);

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct live_options;
+
 struct run_options {
     char *const *argv;    /* the program */
     char *const *command; /* the whole command line, for the recording */
@@ -16,8 +18,9 @@ struct run_options {
     bool traced;
     bool allow_inherited; /* kernel sockets among the inherited descriptors */
     bool no_record;
-    uint64_t timeout_ns; /* 0: none; then exit status 124 */
-    uint64_t drain_ns;   /* how long send queues may drain afterwards */
+    const struct live_options *live; /* weir trace: lines; NULL: none */
+    uint64_t timeout_ns;             /* 0: none; then exit status 124 */
+    uint64_t drain_ns; /* how long send queues may drain afterwards */
 };
 
 /* Exit statuses of weir itself, as timeout(1) has them. */

@@ -11,6 +11,7 @@
 #include "run/door.h"
 #include "run/run.h"
 #include "run/serve.h"
+#include "trace/live.h"
 #include "trace/record.h"
 
 /* Messages between front and back: one packet each. */
@@ -40,6 +41,9 @@ struct back {
     struct loop_source front;
     struct loop_passer passer;
     pid_t cmd;
+    struct live *live;    /* the lines of weir trace */
+    struct record joined; /* the recording of the stack we joined */
+    struct loop_passer live_passer;
     enum phase phase;
     struct run_message end;
     uint64_t due_ns; /* of this phase */
@@ -63,6 +67,10 @@ void inherited_close(struct back *b); /* after the program has them */
 /* The network's directory; joins who is there (b->link), or owns it. */
 void make_dir(struct back *b);
 void remove_dir(struct back *b);
+
+/* ---- back_live.c ---- */
+void live_begin(struct back *b); /* after CMD has started */
+void live_finish(struct back *b);
 
 /* The back: agent, and the stack where there is none to join. Never returns. */
 _Noreturn void back_main(const struct run_options *opt, int front, pid_t pgid,

@@ -45,6 +45,15 @@ void call_record_why(struct weir_recorder *rec, weir_event_id id,
         ev->cause = cause;
 }
 
+void call_record_peer(struct weir_recorder *rec, weir_event_id id,
+                      const struct weir_endpoint *peer) {
+    struct weir_event *ev = rec && id ? weir_event_find(rec, id) : NULL;
+    if (!ev || ev->kind != WEIR_EV_CALL)
+        return;
+    ev->call.a0 = weir_addr_to_v4(&peer->addr);
+    ev->call.a1 = peer->port;
+}
+
 static bool is_input(unsigned call) {
     return call == WEIR_CALL_read || call == WEIR_CALL_readv ||
            call == WEIR_CALL_recv || call == WEIR_CALL_recvfrom ||

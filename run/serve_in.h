@@ -106,6 +106,9 @@ weir_event_id call_record_begin(struct serve_conn *conn, const struct proto *m,
                                 int sock);
 void call_record_why(struct weir_recorder *rec, weir_event_id id,
                      enum weir_reason why, weir_event_id cause);
+/* Whom accept found. */
+void call_record_peer(struct weir_recorder *rec, weir_event_id id,
+                      const struct weir_endpoint *peer);
 void program_record(struct serve_conn *conn, const struct proto *m,
                     const char *comm);
 void alarm_record(struct serve_conn *conn, const struct proto *m,

@@ -233,6 +233,7 @@ void stream_accept(struct serve_conn *conn, struct end *listener,
     if (weir_sockinfo(s, sock, &info) == 0) {
         r->ep = info.peer;
         call_record_why(conn->host->net->rec, r->event, 0, info.cause);
+        call_record_peer(conn->host->net->rec, r->event, &info.peer);
     }
     end_watch(e, fd);
     relay_in(e); /* what has come already is there when accept returns */

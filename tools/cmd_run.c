@@ -8,6 +8,7 @@
 #include "run/place.h"
 #include "run/run.h"
 #include "tools/cmd.h"
+#include "trace/live.h"
 
 #define DRAIN_NS 5000000000u
 
@@ -23,8 +24,23 @@ static const char *const help_run =
     "  --allow-inherited   let inherited sockets of the kernel pass\n"
     "  --no-record         keep no recording\n"
     "\n"
+    "%s"
     "The exit status is COMMAND's; 124: time-out, 125: weir failed, 126: not\n"
     "executable, 127: not found.\n";
+
+static const char *const help_trace =
+    "Lines go to stderr, in strace's form, with its options:\n"
+    "  -t, -tt, -ttt       time of day, with microseconds, since 1970\n"
+    "  -r                  time since the line before\n"
+    "  -T                  time spent in each call\n"
+    "  -y, -yy             inode, or addresses, of each descriptor\n"
+    "  -e trace=LIST       calls, %%network, segments, states, drops, timers,\n"
+    "                      faults, programs; \"!\" in front: all but these\n"
+    "  -z, -Z              only calls that succeeded, or failed\n"
+    "  -c, -C              count calls; and show lines, too\n"
+    "  -o FILE             write there; -ff: FILE.TID each, FILE.net\n"
+    "  -q                  no lines, only the recording\n"
+    "\n";
 
 enum {
     O_NEW = 256,
@@ -63,7 +79,55 @@ static uint64_t seconds(const char *text) {
 }
 
 static void usage(FILE *to, const char *name) {
-    fprintf(to, help_run, name, strcmp(name, "exec") ? "" : "HOST ");
+    char more[1024] = "";
+    if (!strcmp(name, "trace"))
+        snprintf(more, sizeof(more), help_trace);
+    fprintf(to, help_run, name, strcmp(name, "exec") ? "" : "HOST ", more);
+}
+
+/* strace's options; false: none of them. */
+static bool take_trace_option(struct live_options *l, int c) {
+    static unsigned follow;
+    const char *why = NULL;
+    switch (c) {
+    case 'f':
+        l->split = ++follow > 1;
+        return true;
+    case 't':
+        l->time += l->time < 3;
+        return true;
+    case 'r':
+    case 'T':
+    case 'z':
+    case 'Z':
+    case 'c':
+    case 'C':
+        *(c == 'r'   ? &l->relative
+          : c == 'T' ? &l->took
+          : c == 'z' ? &l->successful
+          : c == 'Z' ? &l->failed
+          : c == 'c' ? &l->summary
+                     : &l->summary_too) = true;
+        return true;
+    case 'y':
+        l->names += l->names < STRACE_FD_ADDRESS;
+        return true;
+    case 'o':
+        l->path = optarg;
+        return true;
+    case 's': /* bytes are not recorded */
+        return true;
+    case 'e':
+        if (strchr(optarg, '=') && strncmp(optarg, "trace=", 6))
+            why = "only trace= is known";
+        else
+            why = live_choose(l, strchr(optarg, '=') ? optarg + 6 : optarg);
+        if (why)
+            fprintf(stderr, "weir: -e %s: %s\n", optarg, why);
+        return !why;
+    default:
+        return false;
+    }
 }
 
 static bool take_option(struct run_options *o, int c) {
@@ -116,15 +180,22 @@ int cmd_run(int argc, char **argv) {
                             .network = "default",
                             .traced = strcmp(argv[0], "run") != 0,
                             .drain_ns = DRAIN_NS};
+    bool is_trace = !strcmp(argv[0], "trace");
+    struct live_options live = {.lines = LIVE_ALL};
+    o.live = is_trace ? &live : NULL;
     int c;
     optind = 1;
-    while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, is_trace ? "+hftrTyo:s:e:czZCq" : "+h",
+                            options, NULL)) != -1) {
         if (c == 'h') {
             usage(stdout, argv[0]);
             return 0;
         }
-        if (!take_option(&o, c)) {
-            usage(stderr, argv[0]);
+        if (c == 'q')
+            o.live = NULL;
+        else if (!take_option(&o, c) && !take_trace_option(&live, c)) {
+            if (c != 'e')
+                usage(stderr, argv[0]);
             return EXIT_WEIR;
         }
     }

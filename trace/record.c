@@ -226,6 +226,26 @@ int record_open(struct record *r, const char *path) {
     return 0;
 }
 
+int record_open_network(struct record *r, const char *network) {
+    char dir[400], path[1024];
+    struct dirent **names;
+    int err = state_dir(dir, sizeof(dir));
+    int n = err ? -1 : list(dir, &names), found = -ENOENT;
+    for (int i = n; i-- > 0;) {
+        snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
+        free(names[i]);
+        if (found == 0 || record_open(r, path))
+            continue;
+        if (!r->header->ended && !strcmp(r->header->network, network))
+            found = 0;
+        else
+            record_close(r);
+    }
+    if (n >= 0)
+        free(names);
+    return found;
+}
+
 const char *record_host_name(const struct record *r, uint8_t number) {
     const struct record_header *h = r->header;
     for (uint32_t i = 0; i < h->nhosts; i++)

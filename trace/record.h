@@ -61,6 +61,9 @@ void record_close(struct record *r);
  * (-ENOENT: there is none, -EPROTO: not a recording, -EPROTONOSUPPORT: of
  * another version). */
 int record_open(struct record *r, const char *path);
+/* The recording that a network which is up writes now; -ENOENT: there is none.
+ */
+int record_open_network(struct record *r, const char *network);
 /* Name of a host, "?" where it has none. */
 const char *record_host_name(const struct record *r, uint8_t number);
 

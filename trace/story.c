@@ -203,6 +203,8 @@ static int see_socket(struct story *s, const struct weir_event *ev) {
     more[s->nsockets++] = (struct story_socket){
         .host = ev->host,
         .sock = ev->sock,
+        .parent = ev->socket.parent,
+        .inode = ev->socket.inode,
         .first = ev->id,
         .pid = ev->socket.pid,
         .fd = ev->socket.fd,

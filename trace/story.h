@@ -19,6 +19,8 @@ enum story_side { SIDE_NONE, SIDE_LEFT, SIDE_RIGHT };
 struct story_socket {
     uint8_t host;
     uint32_t sock;       /* as in events */
+    uint32_t parent;     /* accepted from: the listener's `sock`; 0: not */
+    uint64_t inode;      /* of its carrier */
     weir_event_id first; /* its SOCKET event */
     uint32_t pid;
     int32_t fd;
