@@ -184,7 +184,7 @@ static double idle(void) {
         byte(a, c, b, s);
         byte(b, s, a, c);
     }
-    virtual_ns += 1000000000;
+    virtual_ns += 5000000000; /* work blocks rest for a second */
     for (int i = 0; i < 10; i++)
         turn();
     return (double)(weir_arena_used(arena) - before) / (2.0 * n);
