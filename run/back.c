@@ -22,6 +22,7 @@
 
 #include "host/net.h"
 #include "run/agent.h"
+#include "run/recorded.h"
 #include "run/run_in.h"
 #include "run/serve.h"
 #include "trace/record.h"
@@ -244,8 +245,7 @@ static void make_stack(struct back *b) {
     b->net = net_create(b->loop, b->opt->network, seed, &b->record.header->rec);
     if (!b->net || !net_add_default_host(b->net))
         back_fail(b, RUN_FAILED, "no network", -errno);
-    for (struct host *h = b->net->hosts; h; h = h->next)
-        record_host(&b->record, h->number, h->name);
+    recorded_net(&b->record, b->net);
     b->serve = serve_create(b->net, b->dir);
     if (!b->serve)
         back_fail(b, RUN_FAILED, "no stack", -errno);

@@ -15,6 +15,7 @@
 #include "links/switch.h"
 #include "links/tap.h"
 #include "links/tee.h"
+#include "run/recorded.h"
 #include "tools/play_in.h"
 
 static bool complain(const struct play *pl, const char *what, const char *name,
@@ -156,7 +157,6 @@ bool play_build(struct play *pl) {
         pl->host[i] = net_add_host(pl->net, s->host[i].name);
         if (!pl->host[i])
             return complain(pl, "host", s->host[i].name, -errno);
-        record_host(&pl->record, pl->host[i]->number, s->host[i].name);
         if (!set_host(pl, i))
             return false;
     }
@@ -166,5 +166,6 @@ bool play_build(struct play *pl) {
     for (unsigned i = 0; i < s->nhosts; i++)
         if ((!pl->host[i]->nifs && !build_alone(pl, i)) || !route_host(pl, i))
             return false;
+    recorded_net(&pl->record, pl->net);
     return true;
 }

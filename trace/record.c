@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define PAGE 4096u
+#define RECORD_VERSION 2u
 #define SUFFIX ".weir"
 
 static uint64_t clock_ns(clockid_t id) {
@@ -131,7 +132,7 @@ int record_create(struct record *r, const char *network, char *const *argv,
         return -errno;
     struct record_header *h = r->header = mem;
     memcpy(h->magic, RECORD_MAGIC, sizeof(h->magic));
-    h->version = 1;
+    h->version = RECORD_VERSION;
     h->header_bytes = (uint32_t)sizeof(*h);
     h->bulk_records = RECORD_BULK;
     h->rare_records = RECORD_RARE;
@@ -159,6 +160,45 @@ void record_host(struct record *r, uint8_t number, const char *name) {
     struct record_host *rh = &h->host[h->nhosts++];
     rh->number = number;
     snprintf(rh->name, sizeof(rh->name), "%s", name);
+}
+
+void record_interface(struct record *r, const struct record_if *i) {
+    struct record_header *h = r->header;
+    if (h->nifs < RECORD_IFS)
+        h->ifs[h->nifs++] = *i;
+}
+
+const struct record_if *record_if_by_addr(const struct record *r,
+                                          uint32_t addr) {
+    const struct record_header *h = r->header;
+    for (uint32_t i = 0; addr && i < h->nifs; i++)
+        if (h->ifs[i].addr == addr)
+            return &h->ifs[i];
+    return NULL;
+}
+
+static bool on_link(const struct record_if *i, uint32_t addr) {
+    uint32_t mask = i->plen ? ~0u << (32 - i->plen) : 0;
+    return i->addr && (addr & mask) == (i->addr & mask);
+}
+
+/* By the networks of its interfaces, then by the source. */
+const struct record_if *record_if_towards(const struct record *r, uint8_t host,
+                                          uint32_t src, uint32_t dst) {
+    const struct record_header *h = r->header;
+    const struct record_if *own = record_if_by_addr(r, dst), *found = NULL;
+    if (dst >> 24 == 127 || src >> 24 == 127 || (own && own->host == host))
+        return NULL;
+    for (uint32_t i = 0; i < h->nifs; i++) {
+        const struct record_if *x = &h->ifs[i];
+        if (x->host != host)
+            continue;
+        if (on_link(x, dst))
+            return x;
+        if (!found || x->addr == src)
+            found = x;
+    }
+    return found;
 }
 
 void record_close(struct record *r) {
@@ -190,14 +230,15 @@ static int latest(char *out, size_t size) {
 static int check(const struct record_header *h, size_t bytes) {
     if (bytes < sizeof(*h) || memcmp(h->magic, RECORD_MAGIC, 8))
         return -EPROTO;
-    if (h->version != 1 || h->header_bytes != sizeof(*h))
+    if (h->version != RECORD_VERSION || h->header_bytes != sizeof(*h))
         return -EPROTONOSUPPORT;
     uint64_t b = h->bulk_records, q = h->rare_records;
     bool powers = b && q && !(b & (b - 1)) && !(q & (q - 1));
     if (!powers || h->bulk_offset % 8 || h->rare_offset % 8 ||
         h->bulk_offset > bytes || b > (bytes - h->bulk_offset) / 64 ||
         h->rare_offset > bytes || q > (bytes - h->rare_offset) / 64 ||
-        h->nhosts > sizeof(h->host) / sizeof(h->host[0]))
+        h->nhosts > sizeof(h->host) / sizeof(h->host[0]) ||
+        h->nifs > RECORD_IFS)
         return -EPROTO;
     return 0;
 }

@@ -21,6 +21,14 @@ struct record_host {
     uint8_t number;
 };
 
+struct record_if { /* an interface, lo apart */
+    char name[16]; /* "eth0" */
+    uint32_t addr; /* IPv4, host order; 0: none */
+    uint8_t host, plen;
+    uint8_t mac[6];
+};
+#define RECORD_IFS 256
+
 struct record_header {
     char magic[8];
     uint32_t version, header_bytes;
@@ -36,6 +44,8 @@ struct record_header {
     char command[512]; /* as typed, NUL ended, cut */
     uint32_t nhosts;
     struct record_host host[64];
+    uint32_t nifs;
+    struct record_if ifs[RECORD_IFS];
     struct weir_recorder rec; /* heads; the pointers are the writer's */
 };
 
@@ -54,6 +64,8 @@ int record_create(struct record *r, const char *network, char *const *argv,
                   uint64_t seed, bool file);
 /* Name a host that appears in events. */
 void record_host(struct record *r, uint8_t number, const char *name);
+/* Tell of an interface, so that frames can be put where they passed. */
+void record_interface(struct record *r, const struct record_if *i);
 /* End it: the file stays. */
 void record_close(struct record *r);
 
@@ -66,6 +78,12 @@ int record_open(struct record *r, const char *path);
 int record_open_network(struct record *r, const char *network);
 /* Name of a host, "?" where it has none. */
 const char *record_host_name(const struct record *r, uint8_t number);
+/* The interface with that address; NULL: none. */
+const struct record_if *record_if_by_addr(const struct record *r,
+                                          uint32_t addr);
+/* The interface by which a host sends from `src` to `dst`; NULL: lo. */
+const struct record_if *record_if_towards(const struct record *r, uint8_t host,
+                                          uint32_t src, uint32_t dst);
 
 /* Read in order of id from both rings: start with zeroed cursor. NULL: no more
  * (now). Calls that ended late appear again with FLAG_LATE semantics: the same

@@ -20,12 +20,17 @@ char *words_program(const struct story *s, uint32_t pid, char *out,
     return out;
 }
 
+/* In a network of several hosts they are called by their names. */
 char *words_address(const struct story *s, uint32_t addr, uint16_t port,
                     char *out, size_t size) {
-    (void)s;
-    char ip[20];
+    char ip[36];
+    const struct record_if *i = s->record->header->nhosts > 1
+                                    ? record_if_by_addr(s->record, addr)
+                                    : NULL;
     if (addr == 0)
         snprintf(ip, sizeof(ip), "*");
+    else if (i)
+        snprintf(ip, sizeof(ip), "%s", story_host(s, i->host));
     else
         snprintf(ip, sizeof(ip), "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255,
                  addr >> 8 & 255, addr & 255);
