@@ -138,6 +138,7 @@ static struct weir_pkt *flip(struct weir_pkt *pkt, uint64_t drawn) {
     weir_pkt_append(bad, buf, 0, pkt->len);
     bad->event = pkt->event;
     bad->owner = pkt->owner;
+    bad->copies = (uint8_t)(pkt->copies + 1);
     weir_pkt_free(pkt);
     return bad;
 }

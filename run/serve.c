@@ -100,6 +100,7 @@ void end_rename(struct end *e, uint64_t inode) {
     e->sv->end[inode % ENDS] = e;
     e->eof_given = e->shut_out = e->shut_both = false;
     weir_set_tag(end_stack(e), e->sock, inode, e->pid);
+    weir_set_copies(end_stack(e), e->sock, CARRIER_COPIES);
 }
 
 void end_tell(struct end *e, enum proto_op op, int result) {

@@ -80,6 +80,8 @@ void call_record_end(struct serve_conn *conn, const struct proto *m) {
     bool input = is_input(m->call);
     if (input && m->result > 0)
         e->seen_in += (uint64_t)m->result;
+    if (input && m->result > 0 && info.copies)
+        ev->call.copies = (uint8_t)(info.copies + CARRIER_COPIES);
     /* A failure was completed by what ended the connection; anything that was
      * read, by what brought the last bytes. Never by itself. */
     weir_event_id because = m->result < 0 ? info.cause : input ? e->because : 0;
@@ -150,9 +152,8 @@ weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
     ev->data.parked = (uint32_t)parked;
     ev->data.total = out ? e->bytes_out : e->bytes_in;
     ev->data.out = out;
-    /* Out: program to carrier, carrier to buffer. In: buffer to carrier, and
-     * carrier to program when it reads. */
-    ev->data.copies = 2;
+    /* In: with the copy into the carrier; the program's read makes one more. */
+    ev->data.copies = (uint8_t)(out ? CARRIER_COPIES : info.copies + 1);
     ev->flags = WEIR_EVF_SYNTHETIC;
     return ev->id;
 }

@@ -7,6 +7,10 @@
 
 #include "run/serve.h"
 
+/* A byte that reaches the stack was copied by its program into the carrier, and
+ * from there into a buffer; the other way again, twice. */
+#define CARRIER_COPIES 2
+
 #define ENDS 8192
 
 /* The stack's end of a connection that waits in a listening carrier. */

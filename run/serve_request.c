@@ -42,6 +42,7 @@ static void do_socket(struct request *q) {
     }
     e->pid = q->m->pid;
     weir_set_tag(q->stack, sock, e->inode, e->pid);
+    weir_set_copies(q->stack, sock, CARRIER_COPIES);
     q->e = e;
     e->event = q->r->event;
     q->r->result = type == SOCK_DGRAM ? datagram_open(e, q->data) : 0;

@@ -227,6 +227,7 @@ void stream_accept(struct serve_conn *conn, struct end *listener,
     /* Remember the listener, for the case that it cannot be delivered. */
     e->event = r->event;
     weir_set_tag(s, sock, inode, e->pid);
+    weir_set_copies(s, sock, CARRIER_COPIES);
     socket_record(e, m);
     weir_getpeername(s, sock, &r->ep);
     struct weir_sockinfo info;

@@ -122,6 +122,8 @@ bool judge_match(const struct sc_match *m, const struct weir_event *ev,
         return false;
     if (m->port && !port_matches(m->port, ev))
         return false;
+    if (m->copies && (ev->kind != WEIR_EV_CALL || ev->call.copies != m->copies))
+        return false;
     if (m->reason && !has_reason(m->reason, ev, story))
         return false;
     return !m->text ||
@@ -159,6 +161,8 @@ static void describe(const struct scenario *s, const struct sc_expect *e,
         fprintf(out, " reason %s", weir_reason_name(m->reason));
     if (m->nth)
         fprintf(out, " nth %u", m->nth);
+    if (m->copies)
+        fprintf(out, " copies %u", m->copies);
     if (m->text)
         fprintf(out, " text \"%s\"", m->text);
 }

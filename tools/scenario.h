@@ -94,6 +94,7 @@ struct sc_match {
     unsigned timer;  /* enum weir_timer */
     bool arp;
     unsigned nth;                 /* which transmission or try */
+    unsigned copies;              /* made of the bytes a call read */
     uint16_t port;                /* of either end */
     uint64_t after_ns, within_ns; /* since the beginning */
     const char *text;             /* part of the event's sentence */

@@ -127,6 +127,11 @@ static void m_nth(struct yaml *y, struct fy_node *v, void *to) {
         r->match->nth = n;
 }
 
+static void m_copies(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct match_reader *)to)->match->copies =
+        (unsigned)yaml_number(y, v, 1, 15);
+}
+
 static void m_port(struct yaml *y, struct fy_node *v, void *to) {
     ((struct match_reader *)to)->match->port =
         (uint16_t)yaml_number(y, v, 1, 65535);
@@ -166,16 +171,13 @@ static void m_never(struct yaml *y, struct fy_node *v, void *to) {
 }
 
 static const struct yaml_key match_keys[] = {
-    {"host", m_host},         {"call", m_call},
-    {"errno", m_errno},       {"result", m_result},
-    {"state", m_state},       {"sent", m_sent},
-    {"received", m_received}, {"dropped", m_dropped},
-    {"reason", m_reason},     {"error", m_error},
-    {"timer", m_timer},       {"arp", m_arp},
-    {"nth", m_nth},           {"port", m_port},
-    {"after", m_after},       {"within", m_within},
-    {"text", m_text},         {"count", m_count},
-    {"never", m_never},       {NULL, NULL}};
+    {"host", m_host},         {"call", m_call},       {"errno", m_errno},
+    {"result", m_result},     {"state", m_state},     {"sent", m_sent},
+    {"received", m_received}, {"dropped", m_dropped}, {"reason", m_reason},
+    {"error", m_error},       {"timer", m_timer},     {"arp", m_arp},
+    {"nth", m_nth},           {"port", m_port},       {"copies", m_copies},
+    {"after", m_after},       {"within", m_within},   {"text", m_text},
+    {"count", m_count},       {"never", m_never},     {NULL, NULL}};
 
 void scenario_read_expect(struct yaml *y, struct fy_node *v, void *scenario) {
     struct scenario *s = scenario;

@@ -317,6 +317,9 @@ static void call_sentence(const struct story *s, const struct weir_event *ev,
     words_result(ev, result, sizeof(result));
     if (ev->call.result < 0 && ev->call.result != WEIR_CALL_PENDING)
         snprintf(text, sizeof(text), " (%s)", strerror(-ev->call.result));
+    if (ev->call.copies)
+        snprintf(text, sizeof(text), " (copy %u of these bytes)",
+                 ev->call.copies);
     snprintf(out, size, "%s %s %s%s", who, call, result, text);
 }
 

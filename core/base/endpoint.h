@@ -45,10 +45,26 @@ struct endpoint {
     uint8_t tos;                 /* IP_TOS */
     uint8_t ttl;                 /* IP_TTL; 0: the default */
     uint8_t pmtudisc;            /* IP_MTU_DISCOVER (IP_PMTUDISC_WANT is 1) */
+    uint8_t copies; /* endpoint_copies_*: two numbers, four bits each */
     struct weir_addr laddr, raddr;
     struct endpoint_extra *extra; /* rare options, the socket layer's; or NULL:
                                    * accepted sockets inherit a copy */
 };
+
+/* T10: how often bytes that go out from here were copied before, and those that
+ * were received last. */
+static inline unsigned endpoint_copies_out(const struct endpoint *ep) {
+    return ep->copies & 15u;
+}
+static inline unsigned endpoint_copies_in(const struct endpoint *ep) {
+    return ep->copies >> 4;
+}
+static inline void endpoint_set_copies_out(struct endpoint *ep, unsigned n) {
+    ep->copies = (uint8_t)((ep->copies & 0xf0u) | (n & 15u));
+}
+static inline void endpoint_set_copies_in(struct endpoint *ep, unsigned n) {
+    ep->copies = (uint8_t)((ep->copies & 15u) | (n & 15u) << 4);
+}
 
 /* Options few sockets set: kept and, where the option table says so, given
  * back with no other effect. */

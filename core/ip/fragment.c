@@ -46,6 +46,7 @@ static struct weir_pkt *piece_of(const struct weir_pkt *pkt,
     ip4_csum_set(p, h->hlen);
     piece->event = pkt->event;
     piece->owner = pkt->owner;
+    piece->copies = pkt->copies;
     piece->ifindex = pkt->ifindex;
     if (!pkt_append_range(piece, pkt, h->hlen + off, len)) {
         weir_pkt_free(piece);

@@ -188,6 +188,7 @@ static void finish(struct ip *ip, struct frag_queue *q) {
     whole->event = first->event;
     whole->t_ns = first->t_ns;
     whole->owner = first->owner;
+    whole->copies = (uint8_t)(first->copies + 1);
     whole->ifindex = (uint16_t)q->ifindex;
     whole->flags = first->flags & WEIR_PKT_LINK_BROADCAST;
     struct weir_pkt *pkt;

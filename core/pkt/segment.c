@@ -108,6 +108,7 @@ static struct weir_pkt *piece_of(const struct weir_pkt *pkt, uint32_t hlen,
     piece->event = pkt->event;
     piece->t_ns = pkt->t_ns;
     piece->owner = pkt->owner;
+    piece->copies = pkt->copies;
     piece->ifindex = pkt->ifindex;
     piece->flags = pkt->flags & (uint8_t)~WEIR_PKT_CSUM_PARTIAL;
     if (!pkt_append_range(piece, pkt, hlen + off, len)) {

@@ -280,6 +280,14 @@ int weir_set_tag(struct weir_stack *s, int sock, uint64_t tag, uint32_t owner) {
     return 0;
 }
 
+int weir_set_copies(struct weir_stack *s, int sock, unsigned copies) {
+    struct endpoint *e = handle_get(s, sock);
+    if (!e)
+        return bad_handle(s);
+    endpoint_set_copies_out(e, copies);
+    return 0;
+}
+
 enum weir_reason weir_last_reason(const struct weir_stack *s) {
     return s->env.last_reason;
 }

@@ -86,6 +86,7 @@ ssize_t tcp_send(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
     }
     if (!tcp_work_get(tcp, c))
         return env_fail(tcp->env, ENOMEM, WEIR_NOMEM);
+    endpoint_set_copies_out(ep, 1);
     uint32_t done = 0;
     for (int i = 0; i < n && done < room; i++) {
         uint32_t left = room - done;

@@ -67,6 +67,7 @@ static void info_ep(const struct endpoint *ep, struct weir_sockinfo *out) {
     out->proto = 6;
     out->ifindex = ep->ifindex;
     out->owner = ep->owner;
+    out->copies = (uint8_t)endpoint_copies_in(ep);
     out->tag = ep->tag;
     out->local = (struct weir_endpoint){.addr = ep->laddr, .port = ep->lport};
     out->peer = (struct weir_endpoint){.addr = ep->raddr, .port = ep->rport};

@@ -78,10 +78,12 @@ static bool gather(struct tcp *tcp, struct tcp_recvq *q,
 }
 
 void tcp_recvq_add(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt) {
+    endpoint_set_copies_in(&c->ep, pkt->copies);
     struct tcp_recvq *q = &c->work->rcvq;
     q->bytes += pkt->len;
     pkt->flags = 0;
     if (pkt->len <= SMALL && gather(tcp, q, pkt)) {
+        endpoint_set_copies_in(&c->ep, pkt->copies + 1u);
         weir_pkt_free(pkt);
         return;
     }

@@ -87,6 +87,7 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     pkt->csum_start = 0;
     pkt->csum_offset = TCP_CSUM_OFFSET;
     pkt->owner = out->owner;
+    pkt->copies = out->copies;
     record_sent(env, pkt, out, len);
     COUNT(env, Tcp, OutSegs);
     const struct ip_flow flow = {

@@ -50,7 +50,7 @@ struct tcp_out {
     uint8_t nth;
     uint8_t reason; /* enum weir_reason, with RST */
     uint16_t ifindex;
-    uint8_t tos, ttl;
+    uint8_t tos, ttl, copies;
     bool df;
 };
 

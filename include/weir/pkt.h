@@ -62,8 +62,9 @@ struct weir_pkt {
     uint16_t gso_size;    /* TCP payload bytes per segment; 0: not to be cut */
     uint16_t ifindex;     /* interface it arrived on */
     uint8_t nslices;
-    uint8_t flags; /* enum weir_pkt_flag */
-    uint8_t pad[6];
+    uint8_t flags;  /* enum weir_pkt_flag */
+    uint8_t copies; /* made of the payload since its program had it (T10) */
+    uint8_t pad[5];
     struct weir_slice slice[WEIR_PKT_SLICES];
     uint8_t head[WEIR_PKT_ROOM];
 };

@@ -111,6 +111,10 @@ int weir_ready_next(struct weir_stack *s, struct weir_ready *out);
  * sockets inherit neither. */
 int weir_set_tag(struct weir_stack *s, int sock, uint64_t tag, uint32_t owner);
 
+/* How often the bytes that weir_send_slices will be given were copied before:
+ * travels with them, for weir_sockinfo.copies at the other end. 0..12. */
+int weir_set_copies(struct weir_stack *s, int sock, unsigned copies);
+
 /* Everything about a socket; also for those whose handle has gone (draining,
  * TIME_WAIT; sock is -1). */
 struct weir_sockinfo {
@@ -129,9 +133,11 @@ struct weir_sockinfo {
     uint32_t tx_queue;       /* unacknowledged and unsent; LISTEN: backlog */
     uint32_t unsent;         /* of these, never sent (SIOCOUTQNSD) */
     uint32_t rcvbuf, sndbuf; /* limits */
-    uint32_t drops;          /* UDP: datagrams dropped here */
-    uint64_t timer_ns;       /* when the timer is due; 0: none */
-    uint64_t read, written;  /* bytes of its life */
+    uint8_t copies;    /* made of the bytes received last, since their program
+                        * had them (T10); 0: not known */
+    uint32_t drops;    /* UDP: datagrams dropped here */
+    uint64_t timer_ns; /* when the timer is due; 0: none */
+    uint64_t read, written;                              /* bytes of its life */
     uint32_t srtt_us, rttvar_us, rto_us, cwnd, ssthresh; /* cwnd in bytes */
     uint32_t rcv_window, snd_window, mss;
     int32_t error;           /* pending SO_ERROR, positive errno */

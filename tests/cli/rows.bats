@@ -56,3 +56,4 @@ why() {
 @test "L6: an ICMP error reaches its socket" { why L06 "= -1 ECONNREFUSED" "ICMP_PORT_UNREACH"; }
 @test "L8: late datagrams are dropped and counted" { row L08; }
 @test "L11: 0.0.0.0 and one address" { row L11; }
+@test "T10: copies of each byte" { row T10; }
