@@ -35,13 +35,15 @@ mkdir "$stage/weir" && chmod 755 "$stage" "$stage/weir"
 cp "$build/weir" "$stage/weir/weir"
 cp -r "$top/tests" "$top/examples" "$stage/weir/"
 find "$build" -maxdepth 3 -name 'prog_*' -type f -perm -1 -exec cp {} "$stage/weir/" \;
-chmod -R a+rX "$stage/weir"
+# What an embedder gets.
+DESTDIR="$stage/inst" meson install -C "$build" --no-rebuild --quiet >/dev/null 2>&1
+chmod -R a+rX "$stage/weir" "$stage/inst"
 # cli WHO [COMMAND...]: the bats files, TAP.
 cli() {
     who=$1 && shift
     mkdir "$stage/$who" && chmod 777 "$stage/$who"
     (cd "$stage/weir" && "$@" env HOME="$stage/$who" XDG_RUNTIME_DIR="$stage/$who" \
-        XDG_STATE_HOME="$stage/$who/state" WEIR="$stage/weir/weir" TMPDIR="$stage/$who" \
+        XDG_STATE_HOME="$stage/$who/state" WEIR="$stage/weir/weir" INSTALLED="$stage/inst" TMPDIR="$stage/$who" \
         PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
         bats --tap tests/*/*.bats </dev/null) >"$stage/$who.tap" 2>&1
     count "$stage/$who.tap" "command line as $who"
