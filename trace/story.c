@@ -293,6 +293,9 @@ static int see_before(struct story *s, struct index *last, uint32_t *latest,
     const struct weir_event *ev = &s->ev[i];
     if (!ev->sock)
         return 0;
+    struct story_socket *k = life(s, ev->host, ev->sock, ev->id);
+    if (k)
+        k->last = (uint32_t)i + 1;
     uint64_t hash = (uint64_t)ev->host << 32 | ev->sock;
     uint32_t at = index_first(last, index_hash(hash, 1));
     for (; at; at = index_before(last, at - 1)) {
@@ -307,6 +310,42 @@ static int see_before(struct story *s, struct index *last, uint32_t *latest,
     return index_add(last, index_hash(hash, 1));
 }
 
+static uint64_t state_hash(uint8_t host, uint32_t local, uint16_t lport,
+                           uint32_t remote, uint16_t rport) {
+    return index_hash((uint64_t)local << 32 | remote,
+                      (uint64_t)host << 32 | (uint32_t)lport << 16 | rport);
+}
+
+static int see_state(struct story *s, size_t i) {
+    const struct weir_event *ev = &s->ev[i];
+    if (ev->kind != WEIR_EV_STATE)
+        return 0;
+    uint32_t *more = room_for(s->state, s->states.n, sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    s->state = more;
+    more[s->states.n] = (uint32_t)i;
+    return index_add(&s->states,
+                     state_hash(ev->host, ev->state.local, ev->state.lport,
+                                ev->state.remote, ev->state.rport));
+}
+
+const struct weir_event *story_state(const struct story *s, uint8_t host,
+                                     uint32_t local, uint16_t lport,
+                                     uint32_t remote, uint16_t rport,
+                                     weir_event_id at) {
+    uint32_t i =
+        index_first(&s->states, state_hash(host, local, lport, remote, rport));
+    for (; i; i = index_before(&s->states, i - 1)) {
+        const struct weir_event *ev = &s->ev[s->state[i - 1]];
+        if (ev->id <= at && ev->host == host && ev->state.local == local &&
+            ev->state.lport == lport && ev->state.remote == remote &&
+            ev->state.rport == rport)
+            return ev;
+    }
+    return NULL;
+}
+
 static int join(struct story *s) {
     size_t room = s->n ? s->n : 1;
     struct index last = {0};
@@ -318,6 +357,8 @@ static int join(struct story *s) {
         err = story_see(s, &s->ev[i]);
         if (!err)
             err = see_before(s, &last, latest, i);
+        if (!err)
+            err = see_state(s, i);
         if (!err)
             see_arrival(s, i);
     }
@@ -399,5 +440,7 @@ void story_free(struct story *s) {
     index_free(&s->programs);
     index_free(&s->flows);
     index_free(&s->ports);
+    index_free(&s->states);
+    free(s->state);
     memset(s, 0, sizeof(*s));
 }

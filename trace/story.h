@@ -27,6 +27,7 @@ struct story_socket {
     uint8_t proto;
     bool listening;
     enum story_side side; /* left opened the connection */
+    uint32_t last;        /* index + 1 of the last event about it */
     uint32_t local, remote;
     uint16_t lport, rport;
 };
@@ -67,6 +68,9 @@ struct story {
     uint32_t *before;
     uint64_t lost; /* records that had been overwritten */
     struct index sockets, programs, flows, ports;
+    /* STATE events by addresses: a connection in TIME_WAIT has no socket. */
+    struct index states;
+    uint32_t *state; /* index into ev, of each in `states` */
 };
 
 /* 0 or -ENOMEM. The record must stay open. */
@@ -97,6 +101,11 @@ const struct story_flow *story_between(const struct story *s, uint8_t proto,
 /* The event about the same socket (host, sock) before this one; NULL: none. */
 const struct weir_event *story_before(const struct story *s,
                                       const struct weir_event *ev);
+/* The last STATE of a connection (rport 0: a listener) not after `at`. */
+const struct weir_event *story_state(const struct story *s, uint8_t host,
+                                     uint32_t local, uint16_t lport,
+                                     uint32_t remote, uint16_t rport,
+                                     weir_event_id at);
 const char *story_host(const struct story *s, uint8_t host);
 
 #endif

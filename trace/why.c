@@ -2,18 +2,23 @@
 /*
  * A chain is walked by the causes that events name; where a call names none,
  * its own reason is given. Nothing is guessed: a chain ends at a program, at
- * a timer's arming, or at "arrived on" a real link.
+ * a timer's arming, or at "arrived on" a real link. What is said beside it
+ * (why_also.c) are facts of the recording, too.
  */
 #include "trace/why.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "trace/jsonl.h"
+#include "trace/why_in.h"
 #include "trace/words.h"
 
 #define DEPTH 24 /* causes shown of one chain */
 
-static bool is_failure(const struct weir_event *ev) {
+bool why_is_failure(const struct weir_event *ev) {
     if (ev->kind != WEIR_EV_CALL || ev->call.result >= 0 ||
         ev->call.result == WEIR_CALL_PENDING)
         return false;
@@ -34,7 +39,7 @@ static bool is_failure(const struct weir_event *ev) {
 
 weir_event_id why_next(const struct story *s, weir_event_id id) {
     for (size_t i = 0; i < s->n; i++)
-        if (s->ev[i].id > id && is_failure(&s->ev[i]))
+        if (s->ev[i].id > id && why_is_failure(&s->ev[i]))
             return s->ev[i].id;
     return 0;
 }
@@ -45,7 +50,7 @@ weir_event_id why_last(const struct story *s) {
     weir_event_id error = 0, pending = 0;
     for (size_t i = s->n; i-- > 0;) {
         const struct weir_event *ev = &s->ev[i];
-        if (is_failure(ev))
+        if (why_is_failure(ev))
             return ev->id;
         if (ev->kind == WEIR_EV_ERROR && !ev->error.soft && !error)
             error = ev->id;
@@ -56,92 +61,84 @@ weir_event_id why_last(const struct story *s) {
     return error ? error : pending;
 }
 
-static const char *advice(unsigned reason) {
-    switch (reason) {
-    case WEIR_TCP_ABORT_ON_CLOSE:
-        return "read to end of file before close, or shutdown(SHUT_WR) and "
-               "read the rest";
-    case WEIR_TCP_ABORT_ON_DATA:
-        return "the peer had closed: stop writing once read gives 0";
-    case WEIR_TCP_REFUSED:
-    case WEIR_NO_SOCKET:
-        return "is the server running, and on that address and port? "
-               "(weir ss -l)";
-    case WEIR_ADDR_IN_USE:
-        return "end the holder, or set SO_REUSEADDR where it is in TIME_WAIT";
-    case WEIR_NO_ROUTE:
-    case WEIR_IP_OUTNOROUTES:
-        return "weir's network is closed: only its own hosts can be reached";
-    case WEIR_TCP_SYN_TIMEOUT:
-    case WEIR_TCP_RETRANSMIT_TIMEOUT:
-        return "net.ipv4.tcp_syn_retries and tcp_retries2 set how long it "
-               "tries; TCP_USER_TIMEOUT does so for one socket";
-    default:
-        return NULL;
-    }
+double why_ms(const struct story *s, const struct weir_event *ev) {
+    return (double)(int64_t)(ev->t_ns - s->ev[0].t_ns) / 1e6;
 }
+
+void why_add(struct why *w, enum why_kind kind, weir_event_id id,
+             const char *format, ...) {
+    if (w->n == WHY_LINES)
+        return;
+    struct why_line *l = &w->line[w->n++];
+    l->kind = kind;
+    l->id = id;
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(l->text, sizeof(l->text), format, ap);
+    va_end(ap);
+}
+
+static void add_event(struct why *w, enum why_kind kind,
+                      const struct weir_event *ev) {
+    char text[320];
+    words_event(w->s, ev, text, sizeof(text));
+    why_add(w, kind, ev->id, "%s", text);
+}
+
+/* ---- the chain ---- */
 
 /* The ERROR this socket was last given before the call `ev` ended. */
 static const struct weir_event *error_before(const struct story *s,
                                              const struct weir_event *ev) {
-    const struct weir_event *found = NULL;
+    const struct story_socket *k = story_socket(s, ev->host, ev->sock, ev->id);
     uint64_t end = ev->t_ns + (uint64_t)ev->call.took_us * 1000 + 999;
-    for (size_t i = 0; i < s->n && s->ev[i].t_ns <= end; i++)
-        if (s->ev[i].kind == WEIR_EV_ERROR && s->ev[i].host == ev->host &&
-            s->ev[i].sock == ev->sock && ev->sock)
-            found = &s->ev[i];
-    return found;
+    const struct weir_event *x = k ? fact_latest(s, k, UINT64_MAX) : NULL;
+    while (x && (x->kind != WEIR_EV_ERROR || x->t_ns > end))
+        x = fact_earlier(s, k, x);
+    return x;
 }
 
 /* A call that already reported that error, before `ev`. */
 static const struct weir_event *reported(const struct story *s,
                                          const struct weir_event *error,
                                          const struct weir_event *ev) {
-    for (size_t i = 0; i < s->n && s->ev[i].id < ev->id; i++)
-        if (s->ev[i].kind == WEIR_EV_CALL && s->ev[i].host == ev->host &&
-            s->ev[i].sock == ev->sock && s->ev[i].id > error->id &&
-            s->ev[i].call.result == -error->error.error)
-            return &s->ev[i];
-    return NULL;
+    const struct weir_event *found = NULL;
+    const struct weir_event *x = ev;
+    while ((x = story_before(s, x)) && x->id > error->id)
+        if (x->kind == WEIR_EV_CALL && x->call.result == -error->error.error)
+            found = x;
+    return found;
 }
 
-/* Who listens on, or is bound to, the address a bind wanted. */
-static void print_holder(FILE *out, const struct story *s,
-                         const struct weir_event *bind) {
-    for (size_t i = s->nsockets; i-- > 0;) {
-        const struct story_socket *k = &s->socket[i];
-        if (k->host != bind->host || k->lport != bind->call.a1 ||
-            k->first >= bind->id || k->sock == bind->sock)
-            continue;
-        char who[48];
-        fprintf(out, " <- e%llu %s has port %u (fd %d%s)\n",
-                (unsigned long long)k->first,
-                words_program(s, k->pid, who, sizeof(who)), k->lport, k->fd,
-                k->listening ? ", listening" : "");
-        return;
+static void remember(struct why *w, const struct weir_event *c) {
+    if ((c->kind == WEIR_EV_SEGMENT_SENT || c->kind == WEIR_EV_DROP) &&
+        c->seg.reason)
+        w->reason = c->seg.reason;
+    if (c->kind == WEIR_EV_SEGMENT_SENT && c->seg.tcp_flags & WEIR_RST)
+        w->rst = c;
+    if (c->kind == WEIR_EV_RELEASED)
+        w->released = c;
+    if (c->kind == WEIR_EV_ERROR) {
+        w->error = c;
+        if (!w->reason)
+            w->reason = c->error.reason;
     }
 }
 
-/* The call of the same socket at the origin of a segment or a state. */
-static void print_chain(FILE *out, const struct story *s,
-                        const struct weir_event *ev, unsigned *reason) {
-    char text[320];
+static void chain(struct why *w, const struct weir_event *ev) {
     weir_event_id cause = ev->cause;
     for (int i = 0; cause && i < DEPTH; i++) {
-        const struct weir_event *c = story_find(s, cause);
+        const struct weir_event *c = story_find(w->s, cause);
         if (!c) {
-            fprintf(out, " <- e%llu (overwritten: the recording is a ring)\n",
+            why_add(w, WHY_NOTE, cause,
+                    "e%llu (overwritten: the recording is a ring)",
                     (unsigned long long)cause);
             return;
         }
-        fprintf(out, " <- e%llu %8.3f ms  %s\n", (unsigned long long)c->id,
-                (double)(c->t_ns - s->ev[0].t_ns) / 1e6,
-                words_event(s, c, text, sizeof(text)));
-        if ((c->kind == WEIR_EV_SEGMENT_SENT || c->kind == WEIR_EV_DROP) &&
-            c->seg.reason)
-            *reason = c->seg.reason;
-        if (c->kind == WEIR_EV_ERROR && !*reason)
-            *reason = c->error.reason;
+        if (c == w->ev)
+            return; /* it comes back to what was asked about */
+        add_event(w, WHY_CAUSE, c);
+        remember(w, c);
         /* A call is where a program began it: what completed that call does
          * not belong to this chain. */
         if (c->kind == WEIR_EV_CALL)
@@ -150,64 +147,118 @@ static void print_chain(FILE *out, const struct story *s,
     }
 }
 
-static void explain_failure(FILE *out, const struct story *s,
-                            const struct weir_event *ev, unsigned *reason) {
-    const struct weir_event *error = error_before(s, ev);
-    const struct weir_event *first = error ? reported(s, error, ev) : NULL;
-    char text[320];
+static void explain_failure(struct why *w) {
+    const struct weir_event *ev = w->ev;
+    const struct weir_event *error = error_before(w->s, ev);
+    const struct weir_event *first = error ? reported(w->s, error, ev) : NULL;
     if (ev->call.reason && !ev->cause)
-        fprintf(out, " because: %s (%s)\n", weir_reason_text(ev->call.reason),
+        why_add(w, WHY_BECAUSE, 0, "%s (%s)", weir_reason_text(ev->call.reason),
                 weir_reason_name(ev->call.reason));
-    *reason = ev->call.reason;
-    if (ev->call.call == WEIR_CALL_bind && ev->call.result == -EADDRINUSE)
-        print_holder(out, s, ev);
+    w->reason = ev->call.reason;
     if (ev->cause) {
-        print_chain(out, s, ev, reason);
+        chain(w, ev);
     } else if (error) {
-        fprintf(out, " <- e%llu %8.3f ms  %s\n", (unsigned long long)error->id,
-                (double)(error->t_ns - s->ev[0].t_ns) / 1e6,
-                words_event(s, error, text, sizeof(text)));
+        add_event(w, WHY_CAUSE, error);
+        remember(w, error);
         if (first)
-            fprintf(out, "    that error was already reported by e%llu %s\n",
+            why_add(w, WHY_NOTE, first->id,
+                    "that error was already reported by e%llu %s",
                     (unsigned long long)first->id,
                     weir_call_name(first->call.call));
-        print_chain(out, s, error, reason);
+        chain(w, error);
     }
 }
 
-static void explain_pending(FILE *out, const struct story *s,
-                            const struct weir_event *ev) {
-    const struct weir_event *last = &s->ev[s->n - 1];
-    fprintf(out, " it has not returned: blocked for %.3f s so far\n",
-            (double)(last->t_ns - ev->t_ns) / 1e9);
-    char text[320];
-    for (size_t i = s->n; i-- > 0;) {
-        const struct weir_event *x = &s->ev[i];
-        if (x->kind == WEIR_EV_LINK || x->kind == WEIR_EV_FAULT)
-            fprintf(out, " since e%llu: %s\n", (unsigned long long)x->id,
-                    words_event(s, x, text, sizeof(text)));
+static bool explain(struct why *w, const struct story *s, weir_event_id id) {
+    const struct weir_event *ev = story_find(s, id);
+    if (!ev)
+        return false;
+    w->s = s;
+    w->ev = ev;
+    add_event(w, WHY_HEAD, ev);
+    if (why_is_failure(ev))
+        explain_failure(w);
+    else if (ev->kind == WEIR_EV_CALL && ev->call.result == WEIR_CALL_PENDING)
+        why_blocked(w);
+    else
+        chain(w, ev);
+    remember(w, ev);
+    why_also(w);
+    why_try(w);
+    return true;
+}
+
+/* ---- writing it ---- */
+
+static void print_line(FILE *out, const struct why *w,
+                       const struct why_line *l) {
+    const struct weir_event *ev = l->id ? story_find(w->s, l->id) : NULL;
+    unsigned long long id = l->id;
+    switch (l->kind) {
+    case WHY_HEAD:
+        fprintf(out, "e%llu %11.3f ms  %s\n", id, why_ms(w->s, ev), l->text);
+        return;
+    case WHY_CAUSE:
+        fprintf(out, " <- e%llu %8.3f ms  %s\n", id, why_ms(w->s, ev), l->text);
+        return;
+    case WHY_BECAUSE:
+        fprintf(out, " because: %s\n", l->text);
+        return;
+    case WHY_NOTE:
+        fprintf(out, "    %s\n", l->text);
+        return;
+    case WHY_ALSO:
+        fprintf(out, "also: %s\n", l->text);
+        return;
+    case WHY_TRY:
+        fprintf(out, "try: %s\n", l->text);
+        return;
     }
 }
 
 bool why_print(FILE *out, const struct story *s, weir_event_id id) {
-    const struct weir_event *ev = story_find(s, id);
-    if (!ev)
-        return false;
-    char text[320];
-    unsigned reason = 0;
-    fprintf(out, "e%llu %11.3f ms  %s\n", (unsigned long long)id,
-            (double)(ev->t_ns - s->ev[0].t_ns) / 1e6,
-            words_event(s, ev, text, sizeof(text)));
-    if (is_failure(ev))
-        explain_failure(out, s, ev, &reason);
-    else if (ev->kind == WEIR_EV_CALL && ev->call.result == WEIR_CALL_PENDING)
-        explain_pending(out, s, ev);
-    else
-        print_chain(out, s, ev, &reason);
-    if (ev->kind == WEIR_EV_SEGMENT_SENT || ev->kind == WEIR_EV_DROP)
-        reason = ev->seg.reason;
-    const char *hint = advice(reason);
-    if (hint)
-        fprintf(out, "try: %s\n", hint);
-    return true;
+    struct why *w = calloc(1, sizeof(*w));
+    bool found = w && explain(w, s, id);
+    for (unsigned i = 0; found && i < w->n; i++)
+        print_line(out, w, &w->line[i]);
+    free(w);
+    return found;
+}
+
+static void json_list(struct jsonl *j, const struct why *w, const char *key,
+                      enum why_kind kind) {
+    jsonl_open(j, key, '[');
+    for (unsigned i = 0; i < w->n; i++)
+        if (w->line[i].kind == kind)
+            jsonl_element(j, w->line[i].text);
+    jsonl_close(j, ']');
+}
+
+bool why_json(FILE *out, const struct story *s, weir_event_id id) {
+    struct why *w = calloc(1, sizeof(*w));
+    bool found = w && explain(w, s, id);
+    if (found) {
+        struct jsonl j = jsonl_begin(out);
+        jsonl_number(&j, "id", (int64_t)id);
+        jsonl_text(&j, "text", w->line[0].text);
+        if (w->reason)
+            jsonl_text(&j, "reason", weir_reason_name(w->reason));
+        jsonl_open(&j, "causes", '[');
+        for (unsigned i = 0; i < w->n; i++) {
+            if (w->line[i].kind != WHY_CAUSE)
+                continue;
+            jsonl_open(&j, NULL, '{');
+            jsonl_number(&j, "id", (int64_t)w->line[i].id);
+            jsonl_text(&j, "text", w->line[i].text);
+            jsonl_close(&j, '}');
+        }
+        jsonl_close(&j, ']');
+        json_list(&j, w, "because", WHY_BECAUSE);
+        json_list(&j, w, "notes", WHY_NOTE);
+        json_list(&j, w, "also", WHY_ALSO);
+        json_list(&j, w, "try", WHY_TRY);
+        jsonl_end(&j);
+    }
+    free(w);
+    return found;
 }

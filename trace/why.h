@@ -3,7 +3,8 @@
 #define WEIR_TRACE_WHY_H
 /*
  * Why a call failed, or an event happened: its causes, one below the other,
- * down to what a program or the network did.
+ * down to what a program or the network did; what else is known about it; what
+ * may help.
  */
 #include <stdio.h>
 
@@ -18,5 +19,11 @@ weir_event_id why_next(const struct story *s, weir_event_id id);
 
 /* Explain an event. False: no such event (any more). */
 bool why_print(FILE *out, const struct story *s, weir_event_id id);
+/* The same as one JSON object in a line. */
+bool why_json(FILE *out, const struct story *s, weir_event_id id);
+
+/* What no call reported but somebody may wonder about: connections that are
+ * not closed, queues that overflowed, waits. False: nothing. */
+bool why_look(FILE *out, const struct story *s);
 
 #endif
