@@ -322,6 +322,7 @@ static void default_name(struct scenario *s) {
     char *name = strdup(base ? base + 1 : s->file);
     if (name)
         name[strcspn(name, ".")] = 0;
+    s->own_name = name;
     s->name = name && *name ? name : "network";
 }
 
@@ -347,8 +348,11 @@ struct scenario *scenario_read(const char *file, char error[512]) {
 }
 
 void scenario_free(struct scenario *s) {
-    for (unsigned i = 0; i < s->nprograms; i++)
+    for (unsigned i = 0; i < s->nprograms; i++) {
         free(s->program[i].argv);
+        free(s->program[i].wait_host);
+    }
+    free(s->own_name);
     yaml_close(s->yaml);
     free(s->yaml);
     free(s);

@@ -53,11 +53,11 @@ enum sc_end { /* how a program is expected to end */
 struct sc_program {
     unsigned host;
     const char *name;
-    char **argv;           /* NULL-terminated */
-    const char *input;     /* its standard input; NULL: none */
-    bool keep_input;       /* do not close it afterwards */
-    uint64_t after_ns;     /* start so long after the beginning, or the wait */
-    const char *wait_host; /* start when this port is listened on; NULL */
+    char **argv;       /* NULL-terminated */
+    const char *input; /* its standard input; NULL: none */
+    bool keep_input;   /* do not close it afterwards */
+    uint64_t after_ns; /* start so long after the beginning, or the wait */
+    char *wait_host;   /* start when this port is listened on; NULL */
     uint16_t wait_port;
     bool restart; /* again after a reboot of its host */
     bool fast;    /* untraced */
@@ -148,6 +148,7 @@ struct scenario {
     struct sc_expect expect[SC_EXPECTS];
     unsigned nhosts, nlinks, nprograms, nevents, nexpects;
     struct yaml *yaml; /* owns the text */
+    char *own_name;    /* where the file gives none */
 };
 
 /* NULL: `error` (of 512 bytes) says why, with line and column. Free with

@@ -24,6 +24,7 @@ static void read_cmd(struct yaml *y, struct fy_node *value, void *to) {
     struct sc_program *p = to;
     if (yaml_is_scalar(value)) { /* a line for the shell */
         static const char *const shell[] = {"/bin/sh", "-c"};
+        free(p->argv);
         p->argv = calloc(4, sizeof(*p->argv));
         if (!p->argv)
             abort();
@@ -74,6 +75,7 @@ static void read_wait(struct yaml *y, struct fy_node *v, void *to) {
         yaml_fail(y, v, "'%s' is not HOST:PORT to wait for", text);
         return;
     }
+    free(p->wait_host);
     p->wait_host = strndup(text, (size_t)(colon - text));
     p->wait_port = (uint16_t)port;
 }
