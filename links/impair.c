@@ -428,6 +428,11 @@ const char *impair_set(struct weir_link *link, const char *key,
            "and drop";
 }
 
+const char *impair_check(const char *key, const char *words) {
+    struct impair scratch = {.limit = 0};
+    return impair_set(&scratch.link, key, words);
+}
+
 void impair_show(const struct weir_link *link, char *out, size_t size) {
     const struct impair *im = (const struct impair *)link;
     const struct {

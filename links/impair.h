@@ -27,6 +27,9 @@ struct weir_link *impair_wrap(struct weir_link *inner, uint64_t seed);
 const char *impair_set(struct weir_link *link, const char *key,
                        const char *words);
 
+/* What impair_set would say, without a link. */
+const char *impair_check(const char *key, const char *words);
+
 /* Cut: everything sent or received is dropped (LINK_CUT) until healed. What
  * was under way when it was cut is lost too. Records a LINK event. */
 void impair_cut(struct weir_link *link, bool cut, uint64_t now);

@@ -271,11 +271,18 @@ static void stack_lost(void *ctx) {
     loop_stop(b->loop, 0);
 }
 
+static _Noreturn void no_such_host(struct back *b) {
+    char what[128];
+    snprintf(what, sizeof(what), "network '%s' has no host '%s' (see weir ps)",
+             b->opt->network, b->opt->host);
+    back_fail(b, RUN_FAILED, what, 0);
+}
+
 static void say_hello(struct back *b) {
     char dir[80];
     int err = door_hello(b->link, b->opt->host, dir, sizeof(dir));
     if (err == -ENOENT)
-        back_fail(b, RUN_FAILED, "no such host", 0);
+        no_such_host(b);
     if (err)
         back_fail(b, RUN_FAILED, "the stack does not answer", err);
 }
@@ -298,7 +305,7 @@ static void make_agent(struct back *b) {
     if (b->opt->host)
         h = net_find_host(b->net, b->opt->host);
     if (!h)
-        back_fail(b, RUN_FAILED, "no such host", 0);
+        no_such_host(b);
     struct serve_conn *conn = serve_join(b->serve, h, agent_pipe(b->agent));
     agent_connect(b->agent, serve_pipe(conn));
 }

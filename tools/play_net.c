@@ -81,8 +81,11 @@ static int plug(struct play *pl, unsigned hi, struct weir_link *raw,
         raw = tee ? tee : raw;
     }
     struct weir_link *port = impair_wrap(raw, seed);
-    if (!port || !apply(pl, port, &pl->s->link[link], end))
+    if (!port || !apply(pl, port, &pl->s->link[link], end)) {
+        port = port ? port : raw;
+        port->ops->close(port);
         return -EINVAL;
+    }
     pl->port[hi][h->nifs] = port;
     return host_attach(h, port, ifname, &addr, plen);
 }
@@ -121,14 +124,10 @@ static bool set_host(struct play *pl, unsigned i) {
     for (unsigned k = 0; k < sh->nsettings; k++) {
         int err =
             host_set(pl->host[i], sh->setting[k].key, sh->setting[k].words);
-        if (err == -ENOENT) {
-            fprintf(stderr, "weir: %s: host %s has no setting '%s'\n",
-                    pl->s->file, sh->name, sh->setting[k].key);
-            return false;
-        }
         if (err) {
-            fprintf(stderr, "weir: %s: '%s' is no value of %s\n", pl->s->file,
-                    sh->setting[k].words, sh->setting[k].key);
+            fprintf(stderr, "weir: %s:%d: '%s' is no value of %s\n",
+                    pl->s->file, sh->setting[k].line, sh->setting[k].words,
+                    sh->setting[k].key);
             return false;
         }
     }

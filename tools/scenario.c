@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "links/impair.h"
 #include "tools/scenario_in.h"
 
 int scenario_host(const struct scenario *s, const char *name) {
@@ -41,7 +42,8 @@ void scenario_pair(struct yaml *y, struct fy_node *key, struct fy_node *value,
         yaml_fail(y, key, "at most %d settings here", SC_PAIRS);
         return;
     }
-    pair[(*n)++] = (struct sc_pair){yaml_text(y, key), yaml_text(y, value), 0};
+    pair[(*n)++] = (struct sc_pair){yaml_text(y, key), yaml_text(y, value),
+                                    yaml_line(value)};
 }
 
 static bool parse_ip(const char *text, struct weir_addr *addr, unsigned *plen) {
@@ -80,11 +82,27 @@ static void read_addr(struct yaml *y, struct fy_node *v, void *to) {
         h->naddrs++;
 }
 
+/* By its full name, or without "net.ipv4.". */
+static bool is_setting(struct yaml *y, struct fy_node *key) {
+    const char *names[128], *word = yaml_text(y, key);
+    unsigned n = 0;
+    for (unsigned i = 0; n < 127 && weir_sysctl_name(i); i++) {
+        const char *full = weir_sysctl_name(i);
+        if (!strncmp(word, "net.", 4))
+            names[n++] = full;
+        else if (!strncmp(full, "net.ipv4.", 9))
+            names[n++] = full + 9;
+    }
+    names[n] = NULL;
+    return yaml_choice(y, key, word, "setting", names) >= 0;
+}
+
 static void read_setting(struct yaml *y, struct fy_node *key,
                          struct fy_node *value, void *to) {
     struct host_reader *r = to;
     struct sc_host *h = &r->s->host[r->host];
-    scenario_pair(y, key, value, h->setting, &h->nsettings);
+    if (is_setting(y, key))
+        scenario_pair(y, key, value, h->setting, &h->nsettings);
 }
 
 static void read_settings(struct yaml *y, struct fy_node *v, void *to) {
@@ -177,6 +195,12 @@ static void link_setting(struct yaml *y, struct fy_node *key,
         return;
     if (link->nsettings == SC_PAIRS) {
         yaml_fail(y, key, "at most %d settings of a link", SC_PAIRS);
+        return;
+    }
+    const char *wrong = impair_check(yaml_text(y, key), yaml_text(y, value));
+    if (wrong) {
+        yaml_fail(y, value, "%s '%s': %s", yaml_text(y, key),
+                  yaml_text(y, value), wrong);
         return;
     }
     link->setting[link->nsettings].end = end;

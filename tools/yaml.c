@@ -41,6 +41,11 @@ void yaml_fail(struct yaml *y, struct fy_node *at, const char *format, ...) {
     va_end(ap);
 }
 
+int yaml_line(struct fy_node *node) {
+    const struct fy_mark *m = mark_of(node);
+    return m ? m->line + 1 : 0;
+}
+
 bool yaml_open(struct yaml *y, const char *file) {
     memset(y, 0, sizeof(*y));
     y->file = file;

@@ -28,6 +28,8 @@ struct fy_node *yaml_root(struct yaml *y);
 void yaml_fail(struct yaml *y, struct fy_node *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+int yaml_line(struct fy_node *node); /* from 1; 0: not known */
+
 /* One key of a mapping and what reads its value. */
 struct yaml_key {
     const char *name;
