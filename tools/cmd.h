@@ -16,6 +16,7 @@ int cmd_ps(int argc, char **argv);
 int cmd_down(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_fault(int argc, char **argv);
+int cmd_lsof(int argc, char **argv);
 int cmd_ss(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 

@@ -7,17 +7,6 @@
 #include "tools/cmd.h"
 
 /* A subcommand may be left out of a build. */
-#pragma weak cmd_run
-#pragma weak cmd_timeline
-#pragma weak cmd_why
-#pragma weak cmd_dump
-#pragma weak cmd_up
-#pragma weak cmd_ps
-#pragma weak cmd_down
-#pragma weak cmd_link
-#pragma weak cmd_fault
-#pragma weak cmd_ss
-#pragma weak cmd_stat
 
 static const struct command {
     const char *name;
@@ -34,6 +23,7 @@ static const struct command {
     {"why", cmd_why, "the reason behind an error, a reset, a stall"},
     {"dump", cmd_dump, "frames, in tcpdump's words"},
     {"ss", cmd_ss, "sockets, in ss's words"},
+    {"lsof", cmd_lsof, "who holds a port, in lsof's words"},
     {"stat", cmd_stat, "counters"},
     {"link", cmd_link, "delay, lose, cut frames of a link"},
     {"fault", cmd_fault, "cut, heal, crash, reboot, freeze"},

@@ -9,6 +9,8 @@
 #include "trace/why_in.h"
 #include "trace/words.h"
 
+#define LONG_S 1.0 /* in CLOSE_WAIT */
+
 typedef unsigned long long ull;
 
 struct look {
@@ -37,24 +39,55 @@ static bool read_end(const struct story *s, const struct story_socket *k,
     return false;
 }
 
+/* The connection that went into CLOSE_WAIT at `since`, as its socket. */
+static const struct story_socket *closer(const struct story *s,
+                                         const struct weir_event *since) {
+    const struct story_socket *k =
+        story_socket(s, since->host, since->sock, since->id);
+    for (size_t i = s->nsockets; !k && i-- > 0;) {
+        const struct story_socket *x = &s->socket[i];
+        if (x->host == since->host && x->lport == since->state.lport &&
+            x->rport == since->state.rport && x->remote == since->state.remote)
+            k = x;
+    }
+    return k;
+}
+
+/* Those that still wait, or waited long. */
 static void close_wait(struct look *l) {
-    for (size_t i = 0; i < l->s->nsockets; i++) {
-        const struct story_socket *k = &l->s->socket[i];
-        const struct weir_event *since, *zero;
-        if (k->proto != 6 ||
-            fact_state(l->s, k, UINT64_MAX, &since) != WEIR_TCP_CLOSE_WAIT)
+    for (size_t i = 0; i < l->s->n; i++) {
+        const struct weir_event *since = &l->s->ev[i], *zero = NULL;
+        if (since->kind != WEIR_EV_STATE ||
+            since->state.to != WEIR_TCP_CLOSE_WAIT)
+            continue;
+        const struct weir_event *end = story_state(
+            l->s, since->host, since->state.local, since->state.lport,
+            since->state.remote, since->state.rport, UINT64_MAX);
+        bool still = end == since;
+        double waited = (double)(end->t_ns - since->t_ns) / 1e9;
+        const struct story_socket *k =
+            still || waited >= LONG_S ? closer(l->s, since) : NULL;
+        if (!k)
             continue;
         char who[48], from[48];
         words_program(l->s, k->pid, who, sizeof(who));
         words_address(l->s, k->remote, k->rport, from, sizeof(from));
         begin(l, since);
-        fprintf(l->out, "%s fd %d is in CLOSE_WAIT: %s has closed, %s has not",
-                who, k->fd, from, who);
+        if (still)
+            fprintf(l->out,
+                    "%s fd %d is in CLOSE_WAIT: %s has closed, %s "
+                    "has not",
+                    who, k->fd, from, who);
+        else
+            fprintf(l->out,
+                    "%s fd %d was in CLOSE_WAIT for %.1f s: %s had "
+                    "closed, %s had not",
+                    who, k->fd, waited, from, who);
         if (read_end(l->s, k, &zero))
             fprintf(l->out, "; it was told by e%llu, %s = 0\n", (ull)zero->id,
                     weir_call_name(zero->call.call));
         else
-            fputs("; it has not read the end of file\n", l->out);
+            fputs("; it did not read the end of file\n", l->out);
     }
 }
 
