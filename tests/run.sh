@@ -33,7 +33,7 @@ count "$stage/tidy.tap" "tidy"
 # What users run, from a place every user can read.
 mkdir "$stage/weir" && chmod 755 "$stage" "$stage/weir"
 cp "$build/weir" "$stage/weir/weir"
-cp -r "$top/tests" "$top/examples" "$stage/weir/"
+cp -r "$top/tests" "$top/examples" "$top/docs" "$stage/weir/"
 find "$build" -maxdepth 3 -name 'prog_*' -type f -perm -1 -exec cp {} "$stage/weir/" \;
 # What an embedder gets.
 DESTDIR="$stage/inst" meson install -C "$build" --no-rebuild --quiet >/dev/null 2>&1

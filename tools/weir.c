@@ -6,8 +6,6 @@
 
 #include "tools/cmd.h"
 
-/* A subcommand may be left out of a build. */
-
 static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -33,15 +31,14 @@ static const struct command {
 static void usage(FILE *to) {
     fprintf(to, "usage: weir COMMAND ...\n\n");
     for (unsigned i = 0; i < COMMANDS; i++)
-        if (commands[i].run)
-            fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
     fprintf(to, "\n`weir COMMAND --help` says more.\n");
 }
 
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : NULL;
     for (unsigned i = 0; name && i < COMMANDS; i++)
-        if (commands[i].run && !strcmp(commands[i].name, name))
+        if (!strcmp(commands[i].name, name))
             return commands[i].run(argc - 1, argv + 1);
     bool asked = name && (!strcmp(name, "help") || !strcmp(name, "--help") ||
                           !strcmp(name, "-h"));
