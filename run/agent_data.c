@@ -21,7 +21,6 @@
 #include "run/view.h"
 
 #define CHUNK 65536u
-#define CONTROL_MAX 512u
 #define DATAGRAM_MAX 65507u /* 65535 less the IPv4 and UDP headers */
 
 static char chunk[CHUNK]; /* of the call being served; never across a wait */
@@ -54,9 +53,9 @@ static ssize_t gather(struct call *c, size_t skip, size_t len) {
     return got > 0 && call_valid(c) ? got : -EFAULT;
 }
 
-static int scatter(struct call *c, size_t skip, size_t len) {
+int data_scatter(struct call *c, size_t skip, const void *from, size_t len) {
     static struct iovec far[MESSAGE_IOV];
-    struct iovec near = {chunk, len};
+    struct iovec near = {(void *)(uintptr_t)from, len};
     unsigned n = pieces(c->message, skip, far);
     if (len == 0)
         return 0;
@@ -142,6 +141,8 @@ static void stream_send(struct call *c) {
             data_wait(c, SO_SNDTIMEO);
             return;
         }
+        if (n < 0 && err == ENOTCONN) /* TCP's word for it */
+            err = EPIPE;
         if (n < 0 && err == EPIPE && c->done == 0)
             broken_pipe(c);
         message_done(c, c->done || n >= 0 ? (int64_t)c->done : -err);
@@ -159,6 +160,12 @@ static void datagram_sent(struct call *c, const struct proto *m,
     }
     if (m->result == -EPIPE)
         broken_pipe(c);
+    c->ahead |= m->result >= 0;
+    if (m->result < 0) { /* the error has been told: no stand-in for it */
+        int stand_in;
+        socklen_t len = sizeof(stand_in);
+        getsockopt(c->dup, SOL_SOCKET, SO_ERROR, &stand_in, &len);
+    }
     message_done(c, m->result);
 }
 
@@ -179,6 +186,11 @@ static void datagram_send(struct call *c) {
         m.a[1] = 1;
         m.rec[0] = weir_addr_to_v4(&m.ep.addr);
         m.rec[1] = m.ep.port;
+    }
+    int err = beside_send(c, &m);
+    if (err) {
+        message_done(c, err);
+        return;
     }
     ssize_t n = gather(c, 0, msg->total);
     if (n < (ssize_t)msg->total) {
@@ -221,24 +233,7 @@ static bool sender_parse(const struct sockaddr_un *sun, socklen_t len,
     return true;
 }
 
-/* Control data, flags and lengths of a message header. */
-static int header_put(struct call *c, const struct msghdr *got) {
-    struct message *m = c->message;
-    if (!m->header)
-        return 0;
-    size_t len = got->msg_controllen;
-    uint64_t at = m->header;
-    int flags = got->msg_flags & ~MSG_CMSG_CLOEXEC;
-    if (len && call_write(c, m->control, got->msg_control, len))
-        return -EFAULT;
-    if (call_write(c, at + offsetof(struct msghdr, msg_controllen), &len,
-                   sizeof(len)))
-        return -EFAULT;
-    return call_write(c, at + offsetof(struct msghdr, msg_flags), &flags,
-                      sizeof(flags));
-}
-
-static int name_put(struct call *c, const struct weir_endpoint *ep) {
+int data_name(struct call *c, const struct weir_endpoint *ep) {
     struct message *m = c->message;
     if (!m->name)
         return 0;
@@ -251,7 +246,7 @@ static int name_put(struct call *c, const struct weir_endpoint *ep) {
 static void peer_known(struct call *c, const struct proto *m,
                        const void *data) {
     (void)data;
-    int err = name_put(c, m->result == 0 ? &m->ep : NULL);
+    int err = data_name(c, m->result == 0 ? &m->ep : NULL);
     message_done(c, err ? err : (int64_t)c->done);
 }
 
@@ -260,6 +255,7 @@ static void error_known(struct call *c, const struct proto *m,
     int error = 0;
     if (m->result == 0 && m->len >= sizeof(error))
         memcpy(&error, data, sizeof(error));
+    c->ahead = c->type == SOCK_DGRAM; /* one more may show, see poll */
     message_done(c, -(error ? error : ECONNRESET));
 }
 
@@ -273,6 +269,9 @@ static void receive_failed(struct call *c, int err) {
         struct proto m = {.op = PROTO_GETOPT,
                           .a = {SOL_SOCKET, SO_ERROR, sizeof(int)}};
         call_ask(c, &m, NULL, error_known);
+    } else if (err == EINVAL && c->type == SOCK_STREAM &&
+               !(c->flags & MSG_OOB)) {
+        message_done(c, -ENOTCONN); /* never connected */
     } else {
         message_done(c, -err);
     }
@@ -281,19 +280,24 @@ static void receive_failed(struct call *c, int err) {
 void data_receive(struct call *c) {
     struct message *m = c->message;
     struct sockaddr_un from;
-    char control[CONTROL_MAX];
+    struct weir_dgram d;
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
     size_t left = m->total - c->done;
     struct iovec iov = {chunk, left < CHUNK ? left : CHUNK};
     struct msghdr h = {.msg_name = &from,
                        .msg_namelen = sizeof(from),
                        .msg_iov = &iov,
                        .msg_iovlen = 1,
-                       .msg_control = control,
-                       .msg_controllen = m->control_len < CONTROL_MAX
-                                             ? m->control_len
-                                             : CONTROL_MAX};
+                       .msg_control = control.room,
+                       .msg_controllen = sizeof(control.room)};
     if (c->flags & MSG_ERRQUEUE) {
-        message_done(c, -EAGAIN);
+        if (c->type == SOCK_DGRAM)
+            beside_errors(c);
+        else
+            message_done(c, -EAGAIN);
         return;
     }
     bool all = c->type == SOCK_STREAM && c->flags & MSG_WAITALL;
@@ -301,16 +305,20 @@ void data_receive(struct call *c) {
         message_done(c, -EINTR);
         return;
     }
-    ssize_t n =
-        recvmsg(c->dup, &h,
-                (c->flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB)) | MSG_DONTWAIT);
+    ssize_t n = recvmsg(c->dup, &h,
+                        (c->flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB)) |
+                            MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0) {
         receive_failed(c, errno);
         return;
     }
     c->committed = true;
     size_t put = (size_t)n < iov.iov_len ? (size_t)n : iov.iov_len;
-    if (scatter(c, c->done, put) || header_put(c, &h)) {
+    int flags = h.msg_flags & ~(MSG_CMSG_CLOEXEC | MSG_CTRUNC);
+    bool told = beside_take(&h, &d);
+    bool thrown = c->type == SOCK_STREAM && c->flags & MSG_TRUNC;
+    if ((!thrown && data_scatter(c, c->done, chunk, put)) ||
+        beside_put(c, told ? &d : NULL, flags)) {
         message_done(c, -EFAULT);
         return;
     }
@@ -328,6 +336,6 @@ void data_receive(struct call *c) {
     }
     int err = c->type == TYPE_NETLINK
                   ? view_netlink_name(c, m->name, m->name_len_at, false)
-                  : name_put(c, c->type == SOCK_DGRAM ? &ep : NULL);
+                  : data_name(c, c->type == SOCK_DGRAM ? &ep : NULL);
     message_done(c, err ? err : (int64_t)c->done);
 }

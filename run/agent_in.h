@@ -10,6 +10,7 @@
 
 #include "run/agent.h"
 #include "weir/event.h"
+#include "weir/socket.h"
 
 struct call;
 struct netlink_socket;
@@ -108,7 +109,8 @@ struct message {
     size_t control_len;
     size_t total; /* bytes */
     bool many;    /* of sendmmsg, recvmmsg */
-    bool timed;   /* recvmmsg with a time-out */
+    bool timed;   /* recvmmsg with a time-out, which ends then: */
+    uint64_t deadline_ns;
     unsigned niov;
     struct iovec iov[MESSAGE_IOV];
 };
@@ -140,6 +142,7 @@ struct call {
     bool gone;           /* a signal took the caller away: nothing was done */
     bool committed;      /* it cannot be undone: finish, and keep the answer */
     bool asked;          /* the stack will say when to try again */
+    bool ahead;          /* what it sent is still under way in this process */
     unsigned step;       /* sendmmsg, recvmmsg: messages done */
     size_t done;         /* bytes of a stream moved so far */
     int64_t done_result; /* traced: what the carrier said */
@@ -219,6 +222,8 @@ bool done_before(const struct call *c);
 void set_record(struct proto *m, const struct weir_endpoint *ep);
 void message_done(struct call *c, int64_t result);
 void data_send(struct call *c);
+int data_scatter(struct call *c, size_t skip, const void *from, size_t len);
+int data_name(struct call *c, const struct weir_endpoint *ep);
 void data_receive(struct call *c);
 /* Notes of the stack. */
 void agent_connected(struct agent *ag, const struct proto *m);
@@ -231,6 +236,18 @@ int call_address(struct call *c, uint64_t addr, uint32_t len,
 int call_put_address(struct call *c, uint64_t addr, uint64_t len_addr,
                      const struct weir_endpoint *ep);
 uint64_t socket_timeout(int fd, int option); /* ns; UINT64_MAX: none */
+
+/* ---- agent_beside.c: control data of datagrams ---- */
+/* sendmsg's, into the request: 0 or -errno. */
+int beside_send(struct call *c, struct proto *m);
+/* A descriptor that came with a datagram and what it says; false: none. */
+bool beside_take(const struct msghdr *h, struct weir_dgram *d);
+/* Write what the socket asked for behind the message: 0 or -EFAULT. */
+int beside_put(struct call *c, const struct weir_dgram *d, int flags);
+/* recvmsg(MSG_ERRQUEUE). */
+void beside_errors(struct call *c);
+/* Let the program's poll say that there is an error. */
+void beside_show_error(int fd);
 
 /* ---- agent_trace.c ---- */
 int trace_seize(struct agent *ag, pid_t pid);

@@ -18,6 +18,9 @@
 #define MMSG_STRIDE 64 /* struct mmsghdr on 64-bit machines */
 #define MMSG_LEN 56    /* its msg_len */
 #define MMSG_MAX 1024  /* UIO_MAXIOV: the kernel takes no more at once */
+#define ANSWER_PASSES 2
+#define NAME_MAX_BYTES 128 /* sizeof(struct sockaddr_storage) */
+#define NS 1000000000u
 
 _Static_assert(sizeof(struct msghdr) == 56, "layout of struct msghdr");
 
@@ -49,7 +52,18 @@ static int message_parse(struct call *c, struct message *m, uint64_t addr) {
         if (m->total > 0x7ffff000)
             return -EINVAL;
     }
-    return (int)m->name_len < 0 ? -EINVAL : 0;
+    if ((int)m->name_len < 0)
+        return -EINVAL;
+    /* Linux reads a name and control data even where they mean nothing. */
+    char name[NAME_MAX_BYTES];
+    m->name_len = m->name_len < sizeof(name) ? m->name_len : sizeof(name);
+    if (is_send(c) && m->name_len &&
+        call_read(c, m->name, name, m->name_len) != (ssize_t)m->name_len)
+        return -EFAULT;
+    if (is_send(c) && m->control_len && c->type == SOCK_STREAM &&
+        call_read(c, m->control, name, 1) != 1)
+        return -EFAULT;
+    return 0;
 }
 
 static void message_flat(struct call *c, struct message *m) {
@@ -81,30 +95,72 @@ static void message_begin(struct call *c) {
         data_receive(c);
 }
 
+static void answer_late(struct call *c) {
+    c->held = NOT_HELD;
+    call_return(c, c->done_result);
+}
+
+/* What a datagram on lo brings about, in the receiver's queue or as an error,
+ * is there when the kernel's call returns: let the network run first. */
+static void answer(struct call *c, int64_t result) {
+    if (!c->ahead) {
+        call_return(c, result);
+        return;
+    }
+    c->done_result = result;
+    c->step = ANSWER_PASSES;
+    call_hold(c, HELD_REPLY, UINT64_MAX, NULL, answer_late);
+}
+
+/* The time of recvmmsg is looked at when a datagram has come, as in Linux,
+ * and what is left of it told. */
+static bool time_is_up(struct call *c) {
+    uint64_t now = loop_now(c->ag->loop);
+    struct message *m = c->message;
+    uint64_t left = m->deadline_ns > now ? m->deadline_ns - now : 0;
+    struct timespec ts = {(time_t)(left / NS), (long)(left % NS)};
+    call_write(c, c->args[4], &ts, sizeof(ts));
+    return left == 0;
+}
+
+static int time_begin(struct call *c) {
+    struct timespec ts;
+    if (c->nr != SYS_recvmmsg || !c->args[4])
+        return 0;
+    if (call_read(c, c->args[4], &ts, sizeof(ts)) != sizeof(ts))
+        return -EFAULT;
+    if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long)NS)
+        return -EINVAL;
+    c->message->timed = true;
+    c->message->deadline_ns =
+        loop_now(c->ag->loop) + (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
+    return 0;
+}
+
 /* One message is done (or none was): the next one, or the answer. */
 void message_done(struct call *c, int64_t result) {
     struct message *m = c->message;
     uint32_t len = (uint32_t)result;
     c->held = NOT_HELD;
     if (!m->many) {
-        call_return(c, result);
+        answer(c, result);
         return;
     }
     if (result >= 0 &&
         call_write(c, m->header + MMSG_LEN, &len, sizeof(len)) == 0) {
         c->step++;
         uint64_t want = c->args[2] < MMSG_MAX ? c->args[2] : MMSG_MAX;
-        if (c->step < want &&
-            (c->flags & MSG_WAITFORONE || is_send(c) || !m->timed)) {
+        bool late = m->timed && time_is_up(c);
+        if (c->step < want && !late) {
             if (c->flags & MSG_WAITFORONE)
                 c->flags |= MSG_DONTWAIT;
             message_begin(c);
             return;
         }
-        call_return(c, c->step);
+        answer(c, c->step);
         return;
     }
-    call_return(c, c->step ? (int64_t)c->step : result);
+    answer(c, c->step ? (int64_t)c->step : result);
 }
 
 static void type_known(struct call *c, const struct proto *m,
@@ -122,13 +178,20 @@ static void type_known(struct call *c, const struct proto *m,
     message_begin(c);
 }
 
+static bool is_connected(int fd) {
+    struct sockaddr_un peer;
+    socklen_t len = sizeof(peer);
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
 /* The kernel can do it: a stream, and no address to fake. */
 static bool is_native(struct call *c) {
     int type = 0;
     socklen_t len = sizeof(type);
     getsockopt(c->dup, SOL_SOCKET, SO_TYPE, &type, &len);
     if (type != SOCK_STREAM || c->ag->config.traced || c->message->many ||
-        c->nr == SYS_sendto || c->nr == SYS_recvfrom)
+        c->nr == SYS_sendto || c->nr == SYS_recvfrom ||
+        c->flags & (MSG_ERRQUEUE | MSG_TRUNC) || !is_connected(c->dup))
         return false;
     struct msghdr h;
     return call_read(c, c->args[1], &h, sizeof(h)) != sizeof(h) ||
@@ -163,7 +226,11 @@ static void message_call(struct call *c, int flags, bool many) {
         call_continue(c);
         return;
     }
-    c->message->timed = c->nr == SYS_recvmmsg && c->args[4] != 0;
+    err = time_begin(c);
+    if (err) {
+        call_return(c, err);
+        return;
+    }
     struct proto m = {.op = PROTO_INFO, .a = {PROTO_INFO_TYPE}};
     call_ask(c, &m, NULL, type_known);
 }

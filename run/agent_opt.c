@@ -75,8 +75,7 @@ void agent_name(struct call *c) {
 /* Those the kernel must know, because it does the waiting on the carrier. */
 static bool for_carrier(int level, int name) {
     return level == SOL_SOCKET &&
-           (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_RCVLOWAT ||
-            name == SO_TIMESTAMP || name == SO_TIMESTAMPNS);
+           (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_RCVLOWAT);
 }
 
 static void option_set(struct call *c, const struct proto *m,

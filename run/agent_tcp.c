@@ -153,6 +153,8 @@ void agent_bind(struct call *c) {
         return;
     bool unspec = false;
     int err = call_address(c, c->args[1], (uint32_t)c->args[2], &m.ep, &unspec);
+    if (unspec && !weir_addr_is_any(&m.ep.addr))
+        err = -EAFNOSUPPORT; /* Linux forgives it with INADDR_ANY only */
     if (err == -EAFNOSUPPORT)
         m.a[0] = 1; /* perhaps not ours: let the stack say */
     else if (err) {
@@ -338,9 +340,16 @@ void agent_shutdown(struct call *c) {
 /* An unread byte in the stack's end makes its close a reset, which the program
  * sees just as TCP shows it: IN|OUT|ERR|HUP|RDHUP, ECONNRESET once. */
 void agent_reset(struct agent *ag, const struct proto *m) {
-    int fd = agent_find(ag, m->inode);
+    int fd = agent_find(ag, m->inode), type = SOCK_STREAM;
+    struct sockaddr_un peer;
+    socklen_t len = sizeof(type), peer_len = sizeof(peer);
     if (fd >= 0) {
-        send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+        if (type == SOCK_DGRAM &&
+            getpeername(fd, (struct sockaddr *)&peer, &peer_len))
+            beside_show_error(fd);
+        else
+            send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         close(fd);
     }
     struct proto pushed = {.op = PROTO_PUSHED, .inode = m->inode};

@@ -231,7 +231,8 @@ static void left(struct agent *ag, struct task *t, int64_t result) {
     }
     int64_t was = result;
     bool stream = t->stop_type == SOCK_STREAM;
-    if (input && stream && result == -EINVAL)
+    bool urgent = t->stop_nr == SYS_recvfrom && t->stop_args[3] & MSG_OOB;
+    if (input && stream && result == -EINVAL && !urgent)
         result = -ENOTCONN; /* a stream that was never connected */
     if (!input && !stream && result == -ENOTCONN)
         result = -EDESTADDRREQ;

@@ -87,6 +87,20 @@ static void on_pointer(struct filter *f, long nr, unsigned arg,
     ret(f, without);
 }
 
+/* recvfrom: notify with an address, and with flags that an AF_UNIX socket does
+ * not know or TCP takes otherwise. */
+static void on_receive(struct filter *f, uint32_t without) {
+    equal(f, SYS_recvfrom, 0, 8);
+    load(f, ARG_LO(4));
+    equal(f, 0, 0, 4);
+    load(f, ARG_HI(4));
+    equal(f, 0, 0, 2);
+    load(f, ARG_LO(3));
+    emit(f, BPF_JMP | BPF_JSET | BPF_K, 0, 1, MSG_ERRQUEUE | MSG_TRUNC);
+    ret(f, NOTIFY);
+    ret(f, without);
+}
+
 static void foreign_abi(struct filter *f) {
     load(f, offsetof(struct seccomp_data, arch));
     equal(f, NATIVE, 7, 0);
@@ -118,7 +132,7 @@ static void sockets(struct filter *f, uint32_t data) {
     ret(f, ALLOW);
     ret(f, NOTIFY);
     on_pointer(f, SYS_sendto, 4, data);
-    on_pointer(f, SYS_recvfrom, 4, data);
+    on_receive(f, data);
     /* Interface ioctls (0x89xx) and SIOCOUTQ, which counts otherwise on a
      * carrier. FIONREAD is right as it is. */
     equal(f, SYS_ioctl, 0, 6);

@@ -35,8 +35,11 @@
     X(GETOPT)   /* a0: level, a1: name, a2: length; reply data: value */       \
     X(SHUTDOWN) /* a0: how. Reply 0: now shut the carrier down, too */         \
     X(INFO)     /* a0: enum proto_info */                                      \
-    X(SEND)     /* a0: flags, ep (a1 = 1); data: a datagram, or bytes */       \
+    X(SEND)     /* a0: flags, ep (a1 = 1), ep.ifindex, a2: source or 0, a3:    \
+                   enum proto_send_how; data: a datagram, or bytes */          \
     X(DRAIN)    /* take everything out of the carrier, now */                  \
+    X(ERRQUEUE) /* a0: bytes wanted; reply data: struct weir_queued_error, its \
+                   datagram; a0: msg_flags, a1: an error is left */            \
     X(WAIT)     /* reply when the carrier may have more (a0 0) or less (1) */  \
     X(PUSHED)   /* answer to RESET: an unread byte is in the stack's end */    \
     X(CALL)     /* a call the stack had no part in: a record */                \
@@ -67,6 +70,13 @@ enum proto_flag {
 
 /* Reply: not a socket of this stack; let the kernel have the call. */
 #define PROTO_FOREIGN (-4000)
+
+/* What control data beside a datagram says: TTL in the lowest byte, TOS in the
+ * next one. */
+enum proto_send_how {
+    PROTO_SEND_TTL = 1 << 16,
+    PROTO_SEND_TOS = 1 << 17,
+};
 
 enum proto_info {
     PROTO_INFO_TYPE,    /* reply result: SOCK_STREAM.. */

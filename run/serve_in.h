@@ -151,6 +151,8 @@ void datagram_connect(struct end *e, const struct proto *m, struct proto *r,
 void datagram_close(struct end *e);
 void datagram_pushed(struct end *e);
 void datagram_ready(struct end *e);
+/* A call has taken the error: what is left shows anew. */
+void datagram_error_taken(struct end *e);
 void datagram_end_ready(struct end *e);
 
 /* ---- serve_live.c ---- */

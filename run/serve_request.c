@@ -104,6 +104,8 @@ static void do_getopt(struct request *q) {
         weir_getsockopt(q->stack, q->e->sock, level, name, q->out, &len);
     q->r->len = q->r->result < 0 ? 0 : len;
     q->r->a[0] = q->e->state == END_DEAD;
+    if (level == SOL_SOCKET && name == SO_ERROR && q->e->type == SOCK_DGRAM)
+        datagram_error_taken(q->e);
 }
 
 static void do_shutdown(struct request *q) {
@@ -168,9 +170,38 @@ static void do_info(struct request *q) {
 
 static void do_send(struct request *q) {
     struct iovec iov = {(void *)(uintptr_t)q->data, q->m->len};
-    q->r->result = (int)weir_send(q->stack, q->e->sock, &iov, 1,
-                                  (int)q->m->a[0] & (MSG_OOB | MSG_MORE),
-                                  q->m->a[1] ? &q->m->ep : NULL);
+    const uint32_t beside = q->m->a[3];
+    const struct weir_send_how how = {
+        .source = weir_addr_v4(q->m->a[2]),
+        .ifindex = q->m->ep.ifindex,
+        .ttl = beside & PROTO_SEND_TTL ? (int)(beside & 0xff) : -1,
+        .tos = beside & PROTO_SEND_TOS ? (int)(beside >> 8 & 0xff) : -1};
+    struct weir_if iface;
+    if (how.ifindex && weir_if_get(q->stack, how.ifindex, &iface)) {
+        q->r->result = -ENODEV;
+        return;
+    }
+    q->r->result = (int)weir_sendmsg(q->stack, q->e->sock, &iov, 1,
+                                     (int)q->m->a[0] & (MSG_OOB | MSG_MORE),
+                                     q->m->a[1] ? &q->m->ep : NULL, &how);
+    if (q->r->result < 0 && q->e->type == SOCK_DGRAM)
+        datagram_error_taken(q->e);
+}
+
+static void do_errqueue(struct request *q) {
+    struct weir_queued_error what;
+    int flags = 0;
+    uint32_t room = REPLY_MAX - sizeof(what);
+    struct iovec iov = {q->out + sizeof(what),
+                        q->m->a[0] < room ? q->m->a[0] : room};
+    q->r->result =
+        (int)weir_recverr(q->stack, q->e->sock, &iov, 1, &what, &flags);
+    if (q->r->result < 0)
+        return;
+    memcpy(q->out, &what, sizeof(what));
+    q->r->len = (uint32_t)sizeof(what) + (uint32_t)q->r->result;
+    q->r->a[0] = (uint32_t)flags;
+    q->r->a[1] = (weir_ready(q->stack, q->e->sock) & WEIR_ERR) != 0;
 }
 
 static void with_socket(struct request *q, int fd) {
@@ -210,6 +241,9 @@ static void with_socket(struct request *q, int fd) {
         break;
     case PROTO_SEND:
         do_send(q);
+        break;
+    case PROTO_ERRQUEUE:
+        do_errqueue(q);
         break;
     case PROTO_DRAIN:
         relay_out(q->e);

@@ -8,6 +8,10 @@
  * when the source changes. The kernel queues few datagrams; the rest stays in
  * the core under SO_RCVBUF's rule, one (`held`) in between.
  *
+ * What recvmsg wants to know beside the bytes (IP_PKTINFO and its like) travels
+ * as a memory file passed along with the datagram: read and recv throw it away,
+ * the agent takes it out.
+ *
  * An ICMP error is shown by disconnecting the stack's end while it has a
  * datagram unread: the program's poll says ERR and its next call fails.
  */
@@ -18,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "run/serve_in.h"
@@ -34,7 +40,7 @@ struct udp_side {
     char own[108];
     char *held; /* could not be put into the carrier yet */
     size_t held_len;
-    struct weir_endpoint held_from;
+    struct weir_dgram held_info;
 };
 
 static socklen_t path_address(struct sockaddr_un *sun, const char *path) {
@@ -124,36 +130,75 @@ static int sender_for(struct udp_side *u, const struct weir_endpoint *from) {
     return fd;
 }
 
+/* A file that says what is known of a datagram, its time by the clock on the
+ * wall; -1. */
+static int envelope(struct udp_side *u, const struct weir_dgram *d) {
+    struct weir_dgram out = *d;
+    struct timespec wall;
+    int fd = memfd_create("weir-datagram", MFD_CLOEXEC);
+    uint64_t now = loop_now(u->e->sv->loop);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    out.time_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec -
+                  (now > d->time_ns ? now - d->time_ns : 0);
+    if (fd >= 0 && write(fd, &out, sizeof(out)) != sizeof(out)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 /* Put one datagram into the carrier. 0, -EAGAIN, or another -errno. */
-static int deliver(struct udp_side *u, const char *data, size_t len,
-                   const struct weir_endpoint *from) {
-    int fd = u->connected ? u->e->src.fd : sender_for(u, from);
-    if (fd < 0)
-        return fd;
-    if (send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        return -errno;
-    return 0;
+static int deliver(struct udp_side *u, char *data, size_t len,
+                   const struct weir_dgram *d) {
+    int to = u->connected ? u->e->src.fd : sender_for(u, &d->from);
+    int beside = d->asked || d->timestamp ? envelope(u, d) : -1;
+    struct iovec iov = {data, len};
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {.room = {0}};
+    struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (beside >= 0) {
+        h.msg_control = control.room;
+        h.msg_controllen = sizeof(control.room);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &beside, sizeof(int));
+    }
+    int err = to < 0 ? to : 0;
+    if (!err && sendmsg(to, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        err = -errno;
+    if (beside >= 0)
+        close(beside);
+    return err;
 }
 
 static bool hold(struct udp_side *u, const char *data, size_t len,
-                 const struct weir_endpoint *from) {
+                 const struct weir_dgram *d) {
     u->held = malloc(len ? len : 1);
     if (!u->held)
         return false;
     memcpy(u->held, data, len);
     u->held_len = len;
-    u->held_from = *from;
+    u->held_info = *d;
     return true;
 }
 
 static bool held_gone(struct udp_side *u) {
     if (!u->held)
         return true;
-    if (deliver(u, u->held, u->held_len, &u->held_from) == -EAGAIN)
+    if (deliver(u, u->held, u->held_len, &u->held_info) == -EAGAIN)
         return false;
     free(u->held);
     u->held = NULL;
     return true;
+}
+
+void datagram_error_taken(struct end *e) {
+    if (e->udp)
+        e->udp->error_shown = false;
 }
 
 void datagram_ready(struct end *e) {
@@ -163,19 +208,19 @@ void datagram_ready(struct end *e) {
     bool any = false;
     while (s && u && held_gone(u)) {
         struct iovec iov = {data, sizeof(data)};
-        struct weir_endpoint from;
+        struct weir_dgram d;
         if (!(weir_ready(s, e->sock) & WEIR_IN))
             break;
         weir_event_id id = data_record(e, 0, false, 0);
         weir_cause(s, id);
-        ssize_t n = weir_recv(s, e->sock, &iov, 1, 0, &from, NULL);
+        ssize_t n = weir_recvmsg(s, e->sock, &iov, 1, 0, &d, NULL);
         weir_cause(s, 0);
         if (n < 0)
             break;
         data_record_bytes(e, id, (uint32_t)n);
         any = true;
-        int err = deliver(u, data, (size_t)n, &from);
-        if (err == -EAGAIN && hold(u, data, (size_t)n, &from))
+        int err = deliver(u, data, (size_t)n, &d);
+        if (err == -EAGAIN && hold(u, data, (size_t)n, &d))
             break;
         if (err == -ECONNREFUSED && !end_alive(e)) {
             end_released(e);
@@ -183,7 +228,7 @@ void datagram_ready(struct end *e) {
         }
     }
     unsigned mask = s && u ? weir_ready(s, e->sock) : 0;
-    if (mask & WEIR_ERR && u->connected && !u->error_shown) {
+    if (mask & WEIR_ERR && !u->error_shown) {
         u->error_shown = u->pushing = true;
         end_tell(e, PROTO_RESET, 0);
     } else if (!(mask & WEIR_ERR) && u) {
@@ -221,6 +266,8 @@ static void meet(struct end *e) {
 void datagram_pushed(struct end *e) {
     if (e->udp)
         e->udp->pushing = false;
+    if (!e->udp || !e->udp->connected)
+        return; /* the agent had another end for it */
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     connect(e->src.fd, &none, sizeof(none));
     meet(e);

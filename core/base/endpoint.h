@@ -73,8 +73,9 @@ struct endpoint_extra {
         sndtimeo[16]; /* struct timeval; the door's business */
     uint32_t mark;
     int32_t priority, rcvlowat_udp, busy_poll, incoming_cpu;
-    uint8_t no_check, timestamp, dontroute, recverr, pktinfo, recvttl, recvtos,
-        rxq_ovfl, mcast_ttl, mcast_loop, freebind, bind_no_port;
+    uint8_t no_check, dontroute, recverr, pktinfo, recvttl, recvtos,
+        recvorigdst, rxq_ovfl, mcast_ttl, mcast_loop, freebind, bind_no_port;
+    uint8_t timestamp; /* the option that asks for it; 0: none does */
 };
 
 /* The extra block, allocated at the first need; NULL where memory is out. */

@@ -20,8 +20,9 @@ static int not_stream(struct weir_stack *s) {
     return env_fail(&s->env, EOPNOTSUPP, WEIR_NOT_SUPPORTED);
 }
 
-ssize_t weir_send(struct weir_stack *s, int sock, const struct iovec *iov,
-                  int n, int flags, const struct weir_endpoint *to) {
+ssize_t weir_sendmsg(struct weir_stack *s, int sock, const struct iovec *iov,
+                     int n, int flags, const struct weir_endpoint *to,
+                     const struct weir_send_how *how) {
     struct endpoint *e = handle_get(s, sock);
     if (!e)
         return bad_handle(s);
@@ -29,15 +30,19 @@ ssize_t weir_send(struct weir_stack *s, int sock, const struct iovec *iov,
         call_begin(s, WEIR_CALL_send, sock, iov_bytes(iov, n), (uint32_t)flags);
     ssize_t r;
     if (e->kind == ENDPOINT_UDP)
-        r = udp_send(s->udp, e, iov, n, flags, to);
+        r = udp_send(s->udp, e, iov, n, flags, to, how);
     else
         r = tcp_send(s->tcp, e, iov, n, flags);
     return call_end(s, c, r);
 }
 
-ssize_t weir_recv(struct weir_stack *s, int sock, const struct iovec *iov,
-                  int n, int flags, struct weir_endpoint *from,
-                  int *msg_flags) {
+ssize_t weir_send(struct weir_stack *s, int sock, const struct iovec *iov,
+                  int n, int flags, const struct weir_endpoint *to) {
+    return weir_sendmsg(s, sock, iov, n, flags, to, NULL);
+}
+
+ssize_t weir_recvmsg(struct weir_stack *s, int sock, const struct iovec *iov,
+                     int n, int flags, struct weir_dgram *d, int *msg_flags) {
     struct endpoint *e = handle_get(s, sock);
     if (!e)
         return bad_handle(s);
@@ -50,12 +55,34 @@ ssize_t weir_recv(struct weir_stack *s, int sock, const struct iovec *iov,
     if (flags & ABI_MSG_ERRQUEUE)
         r = env_fail(&s->env, EAGAIN, WEIR_RCVBUF_EMPTY);
     else if (e->kind == ENDPOINT_UDP)
-        r = udp_recv(s->udp, e, iov, n, flags, from, msg_flags);
+        r = udp_recv(s->udp, e, iov, n, flags, d, msg_flags);
     else if (e->kind == ENDPOINT_TCP)
         r = tcp_recv(s->tcp, e, iov, n, flags, msg_flags);
     else
         r = env_fail(&s->env, ENOTCONN, WEIR_BAD_STATE);
     return call_end(s, c, r);
+}
+
+ssize_t weir_recv(struct weir_stack *s, int sock, const struct iovec *iov,
+                  int n, int flags, struct weir_endpoint *from,
+                  int *msg_flags) {
+    struct weir_dgram d;
+    ssize_t r = weir_recvmsg(s, sock, iov, n, flags, &d, msg_flags);
+    struct endpoint *e = handle_get(s, sock);
+    if (r >= 0 && from && e && e->kind == ENDPOINT_UDP)
+        *from = d.from;
+    return r;
+}
+
+ssize_t weir_recverr(struct weir_stack *s, int sock, const struct iovec *iov,
+                     int n, struct weir_queued_error *out, int *msg_flags) {
+    struct endpoint *e = handle_get(s, sock);
+    if (!e)
+        return bad_handle(s);
+    *msg_flags = 0;
+    if (e->kind != ENDPOINT_UDP)
+        return env_fail(&s->env, EAGAIN, WEIR_RCVBUF_EMPTY);
+    return udp_recverr(s->udp, e, iov, n, out, msg_flags);
 }
 
 int weir_send_slices(struct weir_stack *s, int sock,

@@ -38,11 +38,23 @@ static int bind_device(struct weir_stack *s, struct endpoint *e,
     return env_fail(&s->env, ENODEV, WEIR_NOT_SPECIFIED);
 }
 
+/* One byte for four options: any of them replaces the others, and switching
+ * off one that is not on switches off whichever is, as on Linux. */
+static int set_timestamp(struct weir_stack *s, struct endpoint *e, int number) {
+    struct endpoint_extra *x = endpoint_extra(&s->env, e);
+    if (!x)
+        return env_fail(&s->env, ENOMEM, WEIR_NOMEM);
+    x->timestamp = (uint8_t)number;
+    return 0;
+}
+
 static int set_special(struct weir_stack *s, struct endpoint *e,
                        const struct option_row *row, int32_t v) {
     struct weir_if iface;
     int level = row->public.level, number = row->public.number;
-    if (level == ABI_SOL_SOCKET && number == ABI_SO_BINDTOIFINDEX) {
+    if (level == ABI_SOL_SOCKET && number != ABI_SO_BINDTOIFINDEX)
+        return set_timestamp(s, e, v ? number : 0);
+    if (level == ABI_SOL_SOCKET) {
         if (v != 0 && (v < 0 || ip_if_get(s->ip, (unsigned)v, &iface)))
             return env_fail(&s->env, ENODEV, WEIR_NOT_SPECIFIED);
         e->ifindex = (uint16_t)v;
@@ -101,7 +113,10 @@ static int set_row(struct weir_stack *s, struct endpoint *e,
         if (row->how == HOW_EXTRA_INT)
             memcpy((char *)x + row->arg, &v, sizeof(v));
         else
-            *((uint8_t *)x + row->arg) = (uint8_t)v;
+            *((uint8_t *)x + row->arg) =
+                row->arg == offsetof(struct endpoint_extra, mcast_ttl)
+                    ? (uint8_t)v
+                    : v != 0;
         return 0;
     case HOW_SPECIAL:
         return set_special(s, e, row, v);
@@ -197,6 +212,14 @@ static bool get_int(struct weir_stack *s, struct endpoint *e,
             return true;
         case ABI_SO_BINDTOIFINDEX:
             *v = e->ifindex;
+            return true;
+        case ABI_SO_TIMESTAMP:
+        case ABI_SO_TIMESTAMPNS:
+        case ABI_SO_TIMESTAMP_NEW:
+        case ABI_SO_TIMESTAMPNS_NEW:
+            *v = e->extra && (e->extra->timestamp == number ||
+                              (number == ABI_SO_TIMESTAMP_NEW &&
+                               e->extra->timestamp == ABI_SO_TIMESTAMPNS_NEW));
             return true;
         case ABI_SO_ERROR:
             *v = e->error;

@@ -83,9 +83,14 @@ static void enqueue(struct udp *udp, struct udp_sock *s, struct weir_pkt *pkt,
     pkt_trim_front(pkt, UDP_HDR);
     *d = (struct udp_dgram){.pkt = pkt,
                             .src = rx->src,
+                            .dst = rx->dst,
                             .sport = h->sport,
                             .ifindex = (uint16_t)rx->ifindex,
+                            .ttl = rx->ttl,
+                            .tos = rx->tos,
                             .truesize = cost,
+                            .time_ns = env->now,
+                            .drops = s->drops,
                             .event = env->cause};
     if (s->rx_head)
         s->rx_tail->next = d;
@@ -186,27 +191,5 @@ static void input(void *room, struct weir_pkt *pkt, const struct ip_rx *rx) {
     env->cause = cause;
 }
 
-/* RFC 1122 4.1.3.3: errors go up, to who asked for them by connecting. */
-static void error(void *room, const struct ip_rx_error *err) {
-    struct udp *udp = room;
-    if (err->head_len < UDP_HDR)
-        return;
-    const struct udp_hdr h = udp_hdr_parse(err->head);
-    struct udp_sock *s =
-        udp_lookup(udp, &err->src, h.sport, &err->dst, h.dport, 0);
-    if (!s)
-        return;
-    bool hard = err->hard;
-    if (err->mtu) {
-        ip_pmtu_update(udp->ip, &err->dst, err->mtu);
-        if (s->ep.pmtudisc == ABI_IP_PMTUDISC_DONT)
-            return;
-        hard = true; /* Linux: EMSGSIZE is told, so that it sends smaller */
-    }
-    bool recverr = s->ep.extra && s->ep.extra->recverr;
-    bool told = recverr || (hard && s->connected);
-    endpoint_error(udp->env, &s->ep, err->error, err->reason, !told);
-}
-
 const struct ip_proto udp_proto = {
-    .proto = IP4_PROTO_UDP, .input = input, .error = error};
+    .proto = IP4_PROTO_UDP, .input = input, .error = udp_icmp_error};

@@ -84,9 +84,27 @@ static bool dont_fragment(const struct udp_sock *s, uint32_t len,
     }
 }
 
+/* What sendmsg's control data says goes before the options. */
+static int instead(struct udp *udp, const struct udp_sock *s,
+                   const struct weir_send_how *how, struct ip_flow *flow) {
+    if (!weir_addr_is_any(&how->source)) {
+        if (!ip_is_local(udp->ip, &how->source))
+            return -1;
+        flow->src = how->source;
+    }
+    if (how->ifindex && !s->ep.ifindex)
+        flow->ifindex = (uint16_t)how->ifindex;
+    if (how->ttl > 0)
+        flow->ttl = (uint8_t)how->ttl;
+    if (how->tos >= 0)
+        flow->tos = (uint8_t)how->tos;
+    return 0;
+}
+
 /* Where it goes: *to, or the connected peer; and by which way. */
 static int find_way(struct udp *udp, struct udp_sock *s,
-                    const struct weir_endpoint *to, struct ip_flow *flow,
+                    const struct weir_endpoint *to,
+                    const struct weir_send_how *how, struct ip_flow *flow,
                     uint16_t *dport, struct ip_way *way) {
     struct env *env = udp->env;
     if (to && !weir_addr_is_v4(&to->addr) && !weir_addr_is_any(&to->addr))
@@ -110,6 +128,8 @@ static int find_way(struct udp *udp, struct udp_sock *s,
     if (mcast) /* RFC 1112 6.1: 1 unless told otherwise */
         flow->ttl =
             s->ep.extra && s->ep.extra->mcast_ttl ? s->ep.extra->mcast_ttl : 1;
+    if (how && instead(udp, s, how, flow))
+        return env_fail(env, ENETUNREACH, WEIR_ADDR_NOT_LOCAL);
     int err = ip_route(udp->ip, &flow->src, &flow->dst, flow->ifindex,
                        flow->broadcast_ok, way);
     if (weir_addr_is_any(&flow->dst)) /* Linux: to ourselves */
@@ -118,7 +138,8 @@ static int find_way(struct udp *udp, struct udp_sock *s,
 }
 
 ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, const struct weir_endpoint *to) {
+                 int n, int flags, const struct weir_endpoint *to,
+                 const struct weir_send_how *how) {
     struct udp_sock *s = udp_of(ep);
     struct env *env = udp->env;
     size_t len = iov_bytes(iov, n);
@@ -134,13 +155,15 @@ ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
     struct ip_flow flow = {0};
     struct ip_way way;
     struct udp_hdr h = {.sport = ep->lport, .len = (uint16_t)(len + UDP_HDR)};
-    int err = find_way(udp, s, to, &flow, &h.dport, &way);
+    int err = find_way(udp, s, to, how, &flow, &h.dport, &way);
     if (err < 0)
         return err;
     flow.df = dont_fragment(s, (uint32_t)len, way.mtu);
     if (len > UDP_PAYLOAD_MAX ||
-        (flow.df && len + UDP_HDR + IP4_HDR_MIN > way.mtu))
+        (flow.df && len + UDP_HDR + IP4_HDR_MIN > way.mtu)) {
+        udp_local_error(udp, s, EMSGSIZE, &flow.dst, way.mtu);
         return env_fail(env, EMSGSIZE, WEIR_PKT_TOO_BIG);
+    }
     if (ep->error) {
         err = ep->error;
         ep->error = 0;
@@ -187,8 +210,34 @@ static uint32_t scatter(const struct weir_pkt *pkt, const struct iovec *iov,
     return off;
 }
 
+/* What recvmsg may hand out beside the payload. */
+static void describe(struct udp *udp, const struct udp_sock *s,
+                     const struct udp_dgram *d, struct weir_dgram *out) {
+    const struct endpoint_extra *x = s->ep.extra;
+    *out = (struct weir_dgram){.from = {d->src, d->sport, d->ifindex},
+                               .to = {d->dst, s->ep.lport, d->ifindex},
+                               .local = d->dst,
+                               .time_ns = d->time_ns,
+                               .drops = d->drops,
+                               .ttl = d->ttl,
+                               .tos = d->tos};
+    if (!x)
+        return;
+    out->timestamp = x->timestamp;
+    out->asked = (uint8_t)((x->pktinfo ? WEIR_BESIDE_PKTINFO : 0) |
+                           (x->recvttl ? WEIR_BESIDE_TTL : 0) |
+                           (x->recvtos ? WEIR_BESIDE_TOS : 0) |
+                           (x->rxq_ovfl ? WEIR_BESIDE_DROPS : 0) |
+                           (x->recvorigdst ? WEIR_BESIDE_ORIGDST : 0));
+    struct ip_way way;
+    if (x->pktinfo && !ip_is_local(udp->ip, &d->dst)) {
+        out->local = weir_addr_v4(0); /* broadcast: what an answer leaves by */
+        ip_route(udp->ip, &out->local, &d->src, d->ifindex, false, &way);
+    }
+}
+
 ssize_t udp_recv(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, struct weir_endpoint *from, int *msg_flags) {
+                 int n, int flags, struct weir_dgram *out, int *msg_flags) {
     struct udp_sock *s = udp_of(ep);
     struct env *env = udp->env;
     if (ep->error) {
@@ -202,8 +251,7 @@ ssize_t udp_recv(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
         return env_fail(env, EAGAIN, WEIR_RCVBUF_EMPTY);
     uint32_t len = d->pkt->len, copied = scatter(d->pkt, iov, n);
     COUNT_N(env, Weir, BytesCopiedOut, copied);
-    if (from)
-        *from = (struct weir_endpoint){d->src, d->sport, d->ifindex};
+    describe(udp, s, d, out);
     if (copied < len && msg_flags)
         *msg_flags |= ABI_MSG_TRUNC;
     ep->cause = d->event;

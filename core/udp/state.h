@@ -10,11 +10,22 @@
 struct udp_dgram {
     struct udp_dgram *next;
     struct weir_pkt *pkt;
-    struct weir_addr src;
+    struct weir_addr src, dst;
     uint16_t sport;
     uint16_t ifindex;
+    uint8_t ttl, tos;
     uint32_t truesize;
+    uint64_t time_ns;    /* of its arrival, */
+    uint32_t drops;      /* and how many had been lost then */
     weir_event_id event; /* its being received */
+};
+
+/* An error that waits for MSG_ERRQUEUE, with the payload it is about. */
+struct udp_error {
+    struct udp_error *next;
+    struct weir_queued_error what;
+    uint32_t len;
+    uint8_t data[];
 };
 
 struct udp_sock {
@@ -30,6 +41,7 @@ struct udp_sock {
     uint32_t rx_mem;   /* and what it costs, as Linux counts */
     uint32_t rcvbuf, sndbuf;
     uint32_t drops;
+    struct udp_error *errors;    /* the oldest first */
     int32_t linger[2], rcvlowat; /* recorded */
     uint64_t read, written;
 };
@@ -71,5 +83,12 @@ void udp_record_named(struct udp *udp, const struct udp_sock *s);
 /* input.c. The next datagram off the queue, the caller's. */
 struct udp_dgram *udp_dequeue(struct udp_sock *s);
 void udp_dgram_free(struct udp *udp, struct udp_dgram *d);
+
+/* error.c */
+void udp_icmp_error(void *room, const struct ip_rx_error *err);
+/* A send that failed here (EMSGSIZE), for who asked with IP_RECVERR. */
+void udp_local_error(struct udp *udp, struct udp_sock *s, int error,
+                     const struct weir_addr *to, uint32_t info);
+void udp_errors_free(struct udp *udp, struct udp_sock *s);
 
 #endif

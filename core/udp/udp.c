@@ -58,6 +58,7 @@ void udp_close(struct udp *udp, struct endpoint *ep) {
     list_remove(&s->link);
     while ((d = udp_dequeue(s)))
         udp_dgram_free(udp, d);
+    udp_errors_free(udp, s);
     endpoint_release(udp->env, ep);
     arena_free(udp->env->arena, s, sizeof(*s));
 }
@@ -152,7 +153,7 @@ unsigned udp_ready(struct udp *udp, struct endpoint *ep) {
     unsigned mask = WEIR_OUT;
     if (udp_of(ep)->rx_head)
         mask |= WEIR_IN;
-    if (ep->error)
+    if (ep->error || udp_of(ep)->errors)
         mask |= WEIR_ERR;
     if (ep->flags & EP_SHUT_RD)
         mask |= WEIR_IN | WEIR_RDHUP;

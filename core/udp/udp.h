@@ -19,9 +19,13 @@ int udp_bind(struct udp *udp, struct endpoint *ep,
 int udp_connect(struct udp *udp, struct endpoint *ep,
                 const struct weir_endpoint *peer);
 ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, const struct weir_endpoint *to);
+                 int n, int flags, const struct weir_endpoint *to,
+                 const struct weir_send_how *how);
 ssize_t udp_recv(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, struct weir_endpoint *from, int *msg_flags);
+                 int n, int flags, struct weir_dgram *d, int *msg_flags);
+ssize_t udp_recverr(struct udp *udp, struct endpoint *ep,
+                    const struct iovec *iov, int n,
+                    struct weir_queued_error *out, int *msg_flags);
 int udp_shutdown(struct udp *udp, struct endpoint *ep, int how);
 void udp_close(struct udp *udp, struct endpoint *ep);
 unsigned udp_ready(struct udp *udp, struct endpoint *ep);

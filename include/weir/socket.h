@@ -46,6 +46,49 @@ ssize_t weir_send(struct weir_stack *s, int sock, const struct iovec *iov,
 ssize_t weir_recv(struct weir_stack *s, int sock, const struct iovec *iov,
                   int n, int flags, struct weir_endpoint *from, int *msg_flags);
 
+/* ---- what goes beside a datagram (UDP) ---- */
+
+enum weir_beside { /* what the options of the socket ask for */
+                   WEIR_BESIDE_PKTINFO = 1 << 0,
+                   WEIR_BESIDE_TTL = 1 << 1,
+                   WEIR_BESIDE_TOS = 1 << 2,
+                   WEIR_BESIDE_DROPS = 1 << 3,
+                   WEIR_BESIDE_ORIGDST = 1 << 4,
+};
+struct weir_dgram {
+    struct weir_endpoint from, to; /* to.ifindex: where it came in */
+    struct weir_addr local; /* ours that stands for `to` (ipi_spec_dst) */
+    uint64_t time_ns;       /* when it arrived, by weir_now */
+    uint32_t drops;         /* of the socket so far */
+    uint8_t ttl, tos;
+    uint8_t asked;     /* enum weir_beside */
+    uint8_t timestamp; /* the option that asks for it (SO_TIMESTAMP), or 0 */
+};
+/* As weir_recv, and what is known of the datagram. */
+ssize_t weir_recvmsg(struct weir_stack *s, int sock, const struct iovec *iov,
+                     int n, int flags, struct weir_dgram *d, int *msg_flags);
+
+struct weir_send_how {       /* instead of what the options say */
+    struct weir_addr source; /* any: by the route */
+    unsigned ifindex;        /* 0: by the route */
+    int ttl, tos;            /* -1: the option's */
+};
+/* As weir_send; -EINVAL or -ENETUNREACH for a source that is not ours. */
+ssize_t weir_sendmsg(struct weir_stack *s, int sock, const struct iovec *iov,
+                     int n, int flags, const struct weir_endpoint *to,
+                     const struct weir_send_how *how);
+
+struct weir_queued_error {   /* of a socket with IP_RECVERR */
+    struct weir_endpoint to; /* where the datagram was going */
+    struct weir_addr offender;
+    uint32_t error, info;       /* errno; next-hop MTU or 0 */
+    uint8_t origin, type, code; /* SO_EE_ORIGIN_*, ICMP's */
+};
+/* The oldest queued error and the datagram it is about: bytes copied, or
+ * -EAGAIN. *msg_flags gets MSG_TRUNC where the buffer was too short. */
+ssize_t weir_recverr(struct weir_stack *s, int sock, const struct iovec *iov,
+                     int n, struct weir_queued_error *out, int *msg_flags);
+
 /* Without copying (TCP). Send: the stack takes over the reference of each
  * slice it accepts, whole slices from the first; returns how many slices, or
  * -errno. Fill buffers from weir_buf_alloc(weir_arena(s), ...). */

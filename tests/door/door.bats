@@ -27,6 +27,8 @@ same() {
 @test "fork, vfork, dup, passing, exec, epoll, threads (run)" { same run ./prog_share; }
 @test "fork, vfork, dup, passing, exec, epoll, threads (trace)" { same trace ./prog_share; }
 @test "errors of data calls, exactly (trace)" { same trace ./prog_exact; }
+@test "beside datagrams: control data, error queue, many at once (run)" { same run ./prog_beside; }
+@test "beside datagrams: control data, error queue, many at once (trace)" { same trace ./prog_beside; }
 @test "a storm of signals, restarted calls (run)" { same run ./prog_storm 300 restart; }
 @test "a storm of signals, EINTR (run)" { same run ./prog_storm 300 eintr; }
 @test "a storm of signals, restarted calls (trace)" { same trace ./prog_storm 300 restart; }
