@@ -187,8 +187,28 @@ static bool show(struct dump *d, const struct weir_event *ev) {
 
 /* ---- sources ---- */
 
+/* -i names something there is; else say what there is. */
+static bool interface_known(const struct dump *d) {
+    const struct record_header *h = d->r.header;
+    bool any = !d->interface || !strcmp(d->interface, "any") ||
+               !strcmp(d->interface, "lo");
+    for (uint32_t i = 0; i < h->nifs; i++) {
+        bool host = !d->host ||
+                    !strcmp(d->host, record_host_name(&d->r, h->ifs[i].host));
+        if (host && (any || !strcmp(d->interface, h->ifs[i].name)))
+            return true;
+    }
+    fprintf(stderr, "weir: there is no interface '%s%s%s'; there is any, lo",
+            d->host ? d->host : "", d->host ? ":" : "", d->interface);
+    for (uint32_t i = 0; i < h->nifs; i++)
+        fprintf(stderr, ", %s:%s", record_host_name(&d->r, h->ifs[i].host),
+                h->ifs[i].name);
+    fputc('\n', stderr);
+    return false;
+}
+
 static int dump_recording(struct dump *d) {
-    if (!open_story(&d->r, &d->s, d->recording))
+    if (!open_story(&d->r, &d->s, d->recording) || !interface_known(d))
         return EXIT_WEIR;
     for (size_t i = 0; i < d->s.n; i++)
         if (!show(d, &d->s.ev[i]))
@@ -211,6 +231,8 @@ static int dump_live(struct dump *d) {
     struct record_cursor c = {0};
     const struct weir_event *ev;
     story_begin(&d->s, &d->r);
+    if (!interface_known(d))
+        return EXIT_WEIR;
     while ((ev = record_next(&d->r, &c)))
         story_see(&d->s, ev);
     fprintf(stderr, "listening on network %s, interface %s\n", d->network,

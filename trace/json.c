@@ -5,19 +5,12 @@
 
 #include <string.h>
 
+#include "trace/jsonl.h"
 #include "trace/words.h"
 
 static void text(FILE *out, const char *key, const char *value) {
-    fprintf(out, ",\"%s\":\"", key);
-    for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            fprintf(out, "\\%c", *p);
-        else if (*p < 0x20)
-            fprintf(out, "\\u%04x", *p);
-        else
-            fputc(*p, out);
-    }
-    fputc('"', out);
+    fprintf(out, ",\"%s\":", key);
+    jsonl_string(out, value);
 }
 
 static void number(FILE *out, const char *key, long long value) {
@@ -25,8 +18,11 @@ static void number(FILE *out, const char *key, long long value) {
 }
 
 static void address(FILE *out, const char *key, uint32_t addr, uint16_t port) {
-    fprintf(out, ",\"%s\":\"%u.%u.%u.%u:%u\"", key, addr >> 24,
-            addr >> 16 & 255, addr >> 8 & 255, addr & 255, port);
+    fprintf(out, ",\"%s\":\"%u.%u.%u.%u", key, addr >> 24, addr >> 16 & 255,
+            addr >> 8 & 255, addr & 255);
+    if (port)
+        fprintf(out, ":%u", port);
+    fputc('"', out);
 }
 
 static void reason(FILE *out, unsigned r) {
@@ -141,6 +137,29 @@ static void timer(FILE *out, const struct weir_event *ev) {
     number(out, "bytes", ev->timer.bytes);
 }
 
+static void link_event(FILE *out, const struct weir_event *ev) {
+    static const char *const action[] = {
+        "none",       "up",        "down",      "cut",    "heal",
+        "crash",      "reboot",    "freeze",    "thaw",   "lost",
+        "duplicated", "reordered", "corrupted", "delayed"};
+    char name[17];
+    memcpy(name, ev->link.name, 16);
+    name[16] = 0;
+    text(out, ev->kind == WEIR_EV_FAULT ? "target" : "link", name);
+    text(out, "action", action[ev->link.action < 14 ? ev->link.action : 0]);
+    if (ev->link.frame)
+        number(out, "frame", (long long)ev->link.frame);
+    reason(out, ev->link.reason);
+}
+
+static void arp(FILE *out, const struct weir_event *ev) {
+    address(out, "sender", ev->arp.sender, 0);
+    address(out, "target", ev->arp.target, 0);
+    text(out, "op", ev->arp.op == 1 ? "request" : "reply");
+    number(out, "out", ev->arp.out);
+    number(out, "nth", ev->arp.nth);
+}
+
 static void details(FILE *out, const struct story *s,
                     const struct weir_event *ev) {
     switch (ev->kind) {
@@ -157,6 +176,14 @@ static void details(FILE *out, const struct story *s,
     case WEIR_EV_SEGMENT_FORWARDED:
     case WEIR_EV_DROP:
         segment(out, ev);
+        break;
+    case WEIR_EV_ARP:
+        arp(out, ev);
+        break;
+    case WEIR_EV_LINK:
+    case WEIR_EV_IMPAIRED:
+    case WEIR_EV_FAULT:
+        link_event(out, ev);
         break;
     case WEIR_EV_STATE:
         state(out, ev);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define PAGE 4096u
-#define RECORD_VERSION 2u
+#define RECORD_VERSION 3u
 #define SUFFIX ".weir"
 
 static uint64_t clock_ns(clockid_t id) {
@@ -160,6 +160,38 @@ void record_host(struct record *r, uint8_t number, const char *name) {
     struct record_host *rh = &h->host[h->nhosts++];
     rh->number = number;
     snprintf(rh->name, sizeof(rh->name), "%s", name);
+}
+
+const char *record_setting_name(enum record_setting which) {
+    static const char *const names[] = {
+        [RECORD_SYN_RETRIES] = "net.ipv4.tcp_syn_retries",
+        [RECORD_RETRIES2] = "net.ipv4.tcp_retries2",
+        [RECORD_KEEPALIVE_TIME] = "net.ipv4.tcp_keepalive_time",
+        [RECORD_KEEPALIVE_INTVL] = "net.ipv4.tcp_keepalive_intvl",
+        [RECORD_KEEPALIVE_PROBES] = "net.ipv4.tcp_keepalive_probes",
+        [RECORD_TIMEWAIT_LEN] = "net.ipv4.tcp_timewait_len"};
+    return which < RECORD_SETTINGS ? names[which] : "?";
+}
+
+void record_settings(struct record *r, uint8_t number,
+                     const uint32_t value[RECORD_SETTINGS]) {
+    struct record_header *h = r->header;
+    for (uint32_t i = 0; i < h->nhosts; i++)
+        if (h->host[i].number == number) {
+            memcpy(h->host[i].setting, value, sizeof(h->host[i].setting));
+            h->host[i].has_settings = true;
+        }
+}
+
+bool record_setting(const struct record *r, uint8_t host,
+                    enum record_setting which, uint32_t *value) {
+    const struct record_header *h = r->header;
+    for (uint32_t i = 0; i < h->nhosts; i++)
+        if (h->host[i].number == host && h->host[i].has_settings) {
+            *value = h->host[i].setting[which];
+            return true;
+        }
+    return false;
 }
 
 void record_interface(struct record *r, const struct record_if *i) {

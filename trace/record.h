@@ -16,9 +16,24 @@
 #define RECORD_RARE (1u << 15) /* 2 MiB */
 #define RECORD_KEEP 16
 
+/* Settings that explanations name, as they were when the network came up. */
+enum record_setting {
+    RECORD_SYN_RETRIES,
+    RECORD_RETRIES2,
+    RECORD_KEEPALIVE_TIME, /* seconds */
+    RECORD_KEEPALIVE_INTVL,
+    RECORD_KEEPALIVE_PROBES,
+    RECORD_TIMEWAIT_LEN,
+    RECORD_SETTINGS
+};
+/* "net.ipv4.tcp_retries2" */
+const char *record_setting_name(enum record_setting which);
+
 struct record_host {
     char name[32];
     uint8_t number;
+    bool has_settings;
+    uint32_t setting[RECORD_SETTINGS];
 };
 
 struct record_if { /* an interface, lo apart */
@@ -64,6 +79,9 @@ int record_create(struct record *r, const char *network, char *const *argv,
                   uint64_t seed, bool file);
 /* Name a host that appears in events. */
 void record_host(struct record *r, uint8_t number, const char *name);
+/* Its settings, in the order of enum record_setting. */
+void record_settings(struct record *r, uint8_t number,
+                     const uint32_t value[RECORD_SETTINGS]);
 /* Tell of an interface, so that frames can be put where they passed. */
 void record_interface(struct record *r, const struct record_if *i);
 /* End it: the file stays. */
@@ -78,6 +96,9 @@ int record_open(struct record *r, const char *path);
 int record_open_network(struct record *r, const char *network);
 /* Name of a host, "?" where it has none. */
 const char *record_host_name(const struct record *r, uint8_t number);
+/* False: not known. */
+bool record_setting(const struct record *r, uint8_t host,
+                    enum record_setting which, uint32_t *value);
 /* The interface with that address; NULL: none. */
 const struct record_if *record_if_by_addr(const struct record *r,
                                           uint32_t addr);

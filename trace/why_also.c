@@ -11,8 +11,6 @@
 #include "trace/why_in.h"
 #include "trace/words.h"
 
-#define TIME_WAIT_S 60 /* Linux's TCP_TIMEWAIT_LEN, no setting */
-
 typedef unsigned long long ull;
 
 /* ---- faults ---- */
@@ -123,16 +121,54 @@ static void heard(struct why *w, const struct story_socket *k,
         why_add(w, WHY_ALSO, 0, "nothing was ever heard from the peer");
 }
 
+static void say_setting(struct why *w, const struct story_socket *k,
+                        enum record_setting which) {
+    uint32_t value;
+    if (record_setting(w->s->record, k->host, which, &value))
+        why_add(w, WHY_ALSO, 0, "%s was %u", record_setting_name(which), value);
+}
+
+/* The socket's own option, or the host's setting. */
+static unsigned in_force(struct why *w, const struct story_socket *k, int name,
+                         enum record_setting which, weir_event_id at) {
+    int own = 0;
+    uint32_t value = 0;
+    if (fact_option(w->s, k, 6, name, at, &own))
+        return (unsigned)own;
+    record_setting(w->s->record, k->host, which, &value);
+    return value;
+}
+
+static void settings(struct why *w, const struct story_socket *k,
+                     weir_event_id at) {
+    int ms = 0;
+    if (w->reason == WEIR_TCP_SYN_TIMEOUT)
+        say_setting(w, k, RECORD_SYN_RETRIES);
+    if (w->reason == WEIR_TCP_RETRANSMIT_TIMEOUT ||
+        w->reason == WEIR_TCP_PROBE_TIMEOUT)
+        say_setting(w, k, RECORD_RETRIES2);
+    if (w->reason == WEIR_TCP_KEEPALIVE_TIMEOUT)
+        why_add(w, WHY_ALSO, 0,
+                "keep-alive in force: after %u s idle, every %u s, %u probes",
+                in_force(w, k, 4, RECORD_KEEPALIVE_TIME, at),
+                in_force(w, k, 5, RECORD_KEEPALIVE_INTVL, at),
+                in_force(w, k, 6, RECORD_KEEPALIVE_PROBES, at));
+    if (fact_option(w->s, k, 6, 18, at, &ms) && ms)
+        why_add(w, WHY_ALSO, 0, "TCP_USER_TIMEOUT was %d ms", ms);
+}
+
 static void time_out(struct why *w, const struct story_socket *k,
                      weir_event_id at) {
     const struct weir_event *last;
+    settings(w, k, at);
     heard(w, k, at);
     unsigned lost = fact_lost(w->s, k, at, &last);
     if (lost)
         why_add(w, WHY_ALSO, last->id,
-                "%u segments sent since then were lost, the last at e%llu: %s "
-                "(%s)",
-                lost, (ull)last->id, weir_reason_text(last->seg.reason),
+                "%u segments sent since then were lost, the last (%u bytes) at "
+                "e%llu: %s (%s)",
+                lost, last->seg.len, (ull)last->id,
+                weir_reason_text(last->seg.reason),
                 weir_reason_name(last->seg.reason));
     if (w->error && w->error->error.unsent)
         why_add(w, WHY_ALSO, w->error->id,
@@ -167,14 +203,18 @@ static void holder(struct why *w) {
         if (tcp && since && state == WEIR_TCP_CLOSED)
             continue;
         bool waits = state == WEIR_TCP_TIME_WAIT;
+        uint32_t lasts = 0;
+        bool known =
+            record_setting(w->s->record, k->host, RECORD_TIMEWAIT_LEN, &lasts);
         words_program(w->s, k->pid, who, sizeof(who));
-        if (waits)
+        if (waits && known)
             snprintf(text, sizeof(text), "TIME_WAIT for %.0f s more",
-                     TIME_WAIT_S - (double)(bind->t_ns - since->t_ns) / 1e9);
+                     lasts - (double)(bind->t_ns - since->t_ns) / 1e9);
         else
-            snprintf(text, sizeof(text), "fd %d%s%s", k->fd,
-                     k->listening ? ", listening" : "",
-                     !k->listening && since ? ", connected" : "");
+            snprintf(text, sizeof(text), "fd %d%s%s", k->fd, since ? ", " : "",
+                     k->listening ? "listening"
+                     : since      ? weir_tcp_state_name(state)
+                                  : "");
         why_add(w, WHY_CAUSE, k->first, "%s has port %u (%s)", who, k->lport,
                 text);
         if (waits)
@@ -283,6 +323,8 @@ void why_also(struct why *w) {
         return;
     if (ev->call.result == -EINPROGRESS && k)
         in_progress(w, k);
+    if (ev->call.result == -EAGAIN && k)
+        why_waits(w, k);
     if (ev->call.result == -EPIPE)
         sigpipe(w);
 }

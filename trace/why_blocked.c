@@ -19,11 +19,12 @@ static bool writes(unsigned call) {
 }
 
 /* What the peer's program last did with its socket. */
-static void peer_program(struct why *w, const struct story_socket *p) {
-    const struct weir_event *c = fact_last(w->s, p, WEIR_EV_CALL, UINT64_MAX);
+static void peer_program(struct why *w, const struct story_socket *p,
+                         weir_event_id at) {
+    const struct weir_event *c = fact_last(w->s, p, WEIR_EV_CALL, at);
     const struct weir_event *since;
     char text[320];
-    unsigned state = fact_state(w->s, p, UINT64_MAX, &since);
+    unsigned state = fact_state(w->s, p, at, &since);
     if (since)
         why_add(w, WHY_ALSO, since->id,
                 "the other end, %s, is in %s since "
@@ -41,9 +42,10 @@ static void peer_program(struct why *w, const struct story_socket *p) {
                 p->parent ? "accepted" : "used");
 }
 
-static void window(struct why *w, const struct story_socket *k) {
+static void window(struct why *w, const struct story_socket *k,
+                   weir_event_id at) {
     const struct weir_event *h =
-        fact_last(w->s, k, WEIR_EV_SEGMENT_RECEIVED, UINT64_MAX);
+        fact_last(w->s, k, WEIR_EV_SEGMENT_RECEIVED, at);
     if (h && h->seg.proto == 6 && h->seg.win == 0)
         why_add(w, WHY_ALSO, h->id,
                 "the peer's window is 0 since e%llu, %.3f ms: its program "
@@ -71,6 +73,22 @@ static const char *waits_for(unsigned call) {
     return "its end";
 }
 
+void why_waits(struct why *w, const struct story_socket *k) {
+    const struct weir_event *ev = w->ev;
+    if (k->proto != 6 || k->listening)
+        return;
+    why_add(w, WHY_NOTE, 0, "it would have waited for %s",
+            waits_for(ev->call.call));
+    if (!writes(ev->call.call))
+        return;
+    if (ev->call.a1)
+        why_add(w, WHY_ALSO, 0, "%u bytes were in the send queue", ev->call.a1);
+    window(w, k, ev->id);
+    const struct story_socket *p = fact_peer(w->s, k);
+    if (p)
+        peer_program(w, p, ev->id);
+}
+
 void why_blocked(struct why *w) {
     const struct weir_event *ev = w->ev, *last = &w->s->ev[w->s->n - 1];
     const struct story_socket *k =
@@ -90,10 +108,10 @@ void why_blocked(struct why *w) {
         why_add(w, WHY_ALSO, h->id, "the peer was last heard at e%llu, %.3f ms",
                 (ull)h->id, why_ms(w->s, h));
     if (writes(ev->call.call))
-        window(w, k);
+        window(w, k, UINT64_MAX);
     const struct story_socket *p = fact_peer(w->s, k);
     if (p)
-        peer_program(w, p);
+        peer_program(w, p, UINT64_MAX);
     if (fault && reads(ev->call.call))
         keep_alive(w, k);
 }

@@ -37,6 +37,8 @@ void why_also(struct why *w);
 void why_faults(struct why *w, weir_event_id at);
 /* ---- why_blocked.c: a call that has not returned ---- */
 void why_blocked(struct why *w);
+/* What a call on a connection would have waited for. */
+void why_waits(struct why *w, const struct story_socket *k);
 /* ---- why_try.c ---- */
 void why_try(struct why *w);
 
