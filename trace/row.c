@@ -206,6 +206,8 @@ static void call_end_row(struct maker *m, const struct weir_event *ev,
         words_result(ev, result, sizeof(result)));
     row->bulk = moves_bytes(ev->call.call) && harmless(ev->call.result);
     row->bad = !harmless(ev->call.result);
+    if (ev->call.result == -EINPROGRESS)
+        row->cause = 0; /* it waited for nothing */
 }
 
 /* TCP and UDP: by who opened the flow. ICMP has none of its own: by the side
@@ -285,7 +287,7 @@ static void released_row(struct maker *m, const struct weir_event *ev) {
     if (!row)
         return;
     char who[48];
-    put(&row->col[column(side, false)], "%slast reference released",
+    put(&row->col[column(side, false)], "%slast reference gone",
         prefix(m, side, ev->released.pid, who, sizeof(who)));
     if (ev->released.unread) {
         put(&row->col[column(side, true)], "! %u unread", ev->released.unread);
