@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "run/run_in.h"
+#include "trace/why.h"
 
 #define JOINED_NS 20000000u
 
@@ -55,7 +57,19 @@ void live_begin(struct back *b) {
     loop_join(b->loop, &b->live_passer);
 }
 
+/* To a person at a terminal, not into what somebody else reads. */
+static void say_failures(const struct back *b) {
+    if (!b->owner || b->opt->live || !b->record.path[0] ||
+        !isatty(STDERR_FILENO))
+        return;
+    unsigned n = why_count(&b->record);
+    if (n)
+        fprintf(stderr, "weir: %u call%s failed; run: weir why\n", n,
+                n == 1 ? "" : "s");
+}
+
 void live_finish(struct back *b) {
+    say_failures(b);
     if (!b->live)
         return;
     loop_leave(b->loop, &b->live_passer);

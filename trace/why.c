@@ -61,6 +61,15 @@ weir_event_id why_last(const struct story *s) {
     return error ? error : pending;
 }
 
+unsigned why_count(const struct record *r) {
+    struct record_cursor c = {0};
+    const struct weir_event *ev;
+    unsigned n = 0;
+    while ((ev = record_next(r, &c)))
+        n += why_is_failure(ev) && !(ev->flags & WEIR_EVF_AGAIN);
+    return n;
+}
+
 double why_ms(const struct story *s, const struct weir_event *ev) {
     return (double)(int64_t)(ev->t_ns - s->ev[0].t_ns) / 1e6;
 }

@@ -17,6 +17,9 @@ weir_event_id why_last(const struct story *s);
 /* The next failure after `id`, for `why --all`; 0: no more. */
 weir_event_id why_next(const struct story *s, weir_event_id id);
 
+/* How many calls of a recording failed, without reading it into memory. */
+unsigned why_count(const struct record *r);
+
 /* Explain an event. False: no such event (any more). */
 bool why_print(FILE *out, const struct story *s, weir_event_id id);
 /* The same as one JSON object in a line. */

@@ -305,14 +305,16 @@ except OSError: pass'
 }
 
 @test "why: nothing failed; Nagle and a delayed ACK are told" {
+    # Each piece is read before the next is written, so that no two share a
+    # segment but by Nagle.
     "$WEIR" trace -q -- python3 -c '
 import socket
 l = socket.create_server(("127.0.0.1", 8080))
 c = socket.create_connection(("127.0.0.1", 8080)); a, _ = l.accept()
-for i in range(4):
-    c.send(b"x"); c.send(b"y" * 10)
+for i in range(6):
+    c.send(b"x"); a.recv(1); c.send(b"y" * 10)
     n = 0
-    while n < 11: n += len(a.recv(100))
+    while n < 10: n += len(a.recv(100))
     a.send(b"z"); c.recv(1)'
     run "$WEIR" why
     [ "${lines[0]}" = "no call failed" ]
