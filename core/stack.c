@@ -154,7 +154,8 @@ struct weir_pkt *weir_output(struct weir_stack *s, unsigned *ifindex) {
 }
 
 uint64_t weir_deadline(const struct weir_stack *s) {
-    return s->more ? 0 : wheel_deadline(s->env.wheel);
+    bool now = s->more || tcp_pending(s->tcp) || ip_pending(s->ip);
+    return now ? 0 : wheel_deadline(s->env.wheel);
 }
 
 /* ---- what the rooms answer, under its public name ---- */
