@@ -59,6 +59,7 @@ static void do_bind(struct request *q) {
         return;
     /* Whoever holds the address may have closed it, unseen. */
     live_check(q->conn->sv, &q->m->ep);
+    weir_cause(q->stack, q->r->event); /* the check closes with another */
     q->r->result = weir_bind(q->stack, q->e->sock, &q->m->ep);
 }
 
@@ -71,6 +72,7 @@ static void do_connect(struct request *q) {
     } else {
         if (!q->m->a[0])
             live_check(q->conn->sv, &q->m->ep);
+        weir_cause(q->stack, q->r->event);
         stream_connect(q->e, q->m, q->r);
     }
 }

@@ -66,7 +66,7 @@ unsigned why_count(const struct record *r) {
     const struct weir_event *ev;
     unsigned n = 0;
     while ((ev = record_next(r, &c)))
-        n += why_is_failure(ev) && !(ev->flags & WEIR_EVF_AGAIN);
+        n += why_is_failure(ev);
     return n;
 }
 
