@@ -51,8 +51,9 @@ void weir_pkt_checksum(struct weir_pkt *pkt) {
     if (field + 2 <= WEIR_PKT_ROOM)
         pkt_pull(pkt, field + 2);
     uint16_t sum = (uint16_t)~pkt_sum(pkt, pkt->csum_start, 0);
-    /* RFC 768: zero means that UDP did not sum; for TCP both are the same. */
-    if (sum == 0)
+    /* RFC 768: zero means that UDP did not sum. Of TCP it is the sum, and its
+     * other form is taken for a fault (RFC 1624 3). UDP's lies at 6. */
+    if (sum == 0 && pkt->csum_offset == 6)
         sum = 0xffff;
     *byte_at(pkt, field) = (uint8_t)(sum >> 8);
     *byte_at(pkt, field + 1) = (uint8_t)sum;
