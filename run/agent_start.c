@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -74,10 +75,13 @@ static _Noreturn void child_main(struct desk *d, char *const argv[], pid_t pgid,
     step_wait(d, STEP_FILTERED, 0);
     sigprocmask(SIG_SETMASK, mask, NULL);
     execvp(argv[0], argv);
-    d->err = -errno;
+    int err = errno;
+    d->err = -err;
     d->stage = 'e';
     step_to(d, STEP_FAILED);
-    _exit(errno == ENOENT ? 127 : 126);
+    dprintf(STDERR_FILENO, "weir: %s cannot be run: %s\n", argv[0],
+            strerror(err));
+    _exit(err == ENOENT ? 127 : 126);
 }
 
 /* The listener, or -errno with *stage. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int place_parent(char *out, size_t size) {
@@ -30,11 +31,30 @@ int place_parent(char *out, size_t size) {
     return st.st_uid == geteuid() ? 0 : -EPERM;
 }
 
+/* A run that crashed or was killed left its directory: runs of their own are
+ * named by a process id. One that is just being made is left alone. */
+static void sweep(const char *parent) {
+    DIR *d = opendir(parent);
+    struct dirent *e;
+    while (d && (e = readdir(d))) {
+        char dir[400];
+        struct stat st;
+        snprintf(dir, sizeof(dir), "%s/%s", parent, e->d_name);
+        if (strspn(e->d_name, "0123456789") == strlen(e->d_name) &&
+            stat(dir, &st) == 0 && st.st_mtime + 10 < time(NULL) &&
+            !place_is_up(dir))
+            place_remove(dir);
+    }
+    if (d)
+        closedir(d);
+}
+
 int place_of(const char *network, char *out, size_t size) {
     char parent[64];
     int err = place_parent(parent, sizeof(parent));
     if (err)
         return err;
+    sweep(parent);
     int n = snprintf(out, size, "%s/%.16s", parent, network);
     if (n < 0 || (size_t)n >= size)
         return -ENAMETOOLONG;
