@@ -40,6 +40,10 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; name && i < COMMANDS; i++)
         if (!strcmp(commands[i].name, name))
             return commands[i].run(argc - 1, argv + 1);
+    if (name && (!strcmp(name, "--version") || !strcmp(name, "-V"))) {
+        puts("weir " WEIR_VERSION);
+        return 0;
+    }
     bool asked = name && (!strcmp(name, "help") || !strcmp(name, "--help") ||
                           !strcmp(name, "-h"));
     if (name && !asked)

@@ -142,7 +142,7 @@ int record_create(struct record *r, const char *network, char *const *argv,
     h->wall_ns = (int64_t)clock_ns(CLOCK_REALTIME) - (int64_t)h->t0_ns;
     h->seed = seed;
     h->pid = (uint32_t)getpid();
-    snprintf(h->weir, sizeof(h->weir), "0.1.0");
+    snprintf(h->weir, sizeof(h->weir), WEIR_VERSION);
     snprintf(h->network, sizeof(h->network), "%s", network);
     join_words(h->command, sizeof(h->command), argv);
     h->rec.next = 1;
