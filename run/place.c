@@ -58,7 +58,11 @@ int place_of(const char *network, char *out, size_t size) {
     int n = snprintf(out, size, "%s/%.16s", parent, network);
     if (n < 0 || (size_t)n >= size)
         return -ENAMETOOLONG;
-    return mkdir(out, 0700) && errno != EEXIST ? -errno : 0;
+    for (int tries = 0; mkdir(out, 0700) && errno != EEXIST; tries++)
+        if (errno != ENOENT || tries == 3 ||
+            place_parent(parent, sizeof(parent)))
+            return -errno; /* ENOENT: another run has just removed it */
+    return 0;
 }
 
 static int open_lock(const char *dir, int flags) {
@@ -100,6 +104,13 @@ void place_remove(const char *dir) {
     if (d)
         closedir(d);
     rmdir(dir);
+    char parent[128]; /* the last one leaves nothing behind */
+    snprintf(parent, sizeof(parent), "%s", dir);
+    char *slash = strrchr(parent, '/');
+    if (slash) {
+        *slash = 0;
+        rmdir(parent);
+    }
 }
 
 bool place_list(unsigned n, char *name, size_t size) {
