@@ -194,6 +194,15 @@ static void agent_all(struct agent *ag, int sig) {
     } while (agent_programs(ag, pids, 1024) > before);
 }
 
+/* Who is still held for it was left behind by a close in another thread. (Linux
+ * keeps the socket for as long as a call on it lasts; a reference of ours would
+ * hide the last close.) */
+static void socket_gone(struct agent *ag, uint64_t inode) {
+    hint_drop(ag, inode);
+    agent_wake(ag, inode, HELD_ACCEPT, 0);
+    agent_wake(ag, inode, HELD_DATA, 0);
+}
+
 void agent_message(struct agent *ag, const struct proto *m, const void *data,
                    int fd) {
     ag->passed = fd;
@@ -219,7 +228,7 @@ void agent_message(struct agent *ag, const struct proto *m, const void *data,
     else if (m->op == PROTO_VIEW)
         view_note(ag, m);
     else if (m->op == PROTO_GONE)
-        hint_drop(ag, m->inode);
+        socket_gone(ag, m->inode);
     else if (m->op == PROTO_FREEZE)
         agent_all(ag, (int[]){SIGCONT, SIGSTOP, SIGKILL}[m->a[0] % 3]);
 }

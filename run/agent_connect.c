@@ -185,6 +185,7 @@ void agent_connect_call(struct call *c) {
     }
     m.a[0] = unspec;
     m.a[2] = done_before(c);
+    m.a[3] = (fcntl(c->dup, F_GETFL) & O_NONBLOCK) != 0;
     set_record(&m, &m.ep);
     call_ask(c, &m, NULL, connect_done);
 }

@@ -9,11 +9,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -71,7 +73,14 @@ static bool is_blocking(struct call *c) {
     return !(c->flags & MSG_DONTWAIT) && !(fcntl(c->dup, F_GETFL) & O_NONBLOCK);
 }
 
+static void wait_over(struct call *c);
+
 static void wait_expired(struct call *c) {
+    if (c->type == SOCK_STREAM && c->flags & MSG_WAITALL && !c->done) {
+        c->flags = (c->flags & ~MSG_WAITALL) | MSG_DONTWAIT;
+        wait_over(c); /* what there is */
+        return;
+    }
     message_done(c, c->done ? (int64_t)c->done : -EAGAIN);
 }
 
@@ -261,7 +270,12 @@ static void error_known(struct call *c, const struct proto *m,
 
 /* Nothing there, or an error. */
 static void receive_failed(struct call *c, int err) {
-    if (err == EAGAIN && is_blocking(c)) {
+    struct pollfd p = {.fd = c->dup, .events = POLLRDHUP};
+    bool waits = err == EAGAIN && is_blocking(c);
+    if (waits && c->type == SOCK_DGRAM && poll(&p, 1, 0) > 0 &&
+        p.revents & POLLRDHUP) {
+        message_done(c, 0); /* shut down, as the kernel answers who blocks */
+    } else if (waits) {
         data_wait(c, SO_RCVTIMEO);
     } else if (c->done > 0) {
         message_done(c, (int64_t)c->done);
@@ -275,6 +289,19 @@ static void receive_failed(struct call *c, int err) {
     } else {
         message_done(c, -err);
     }
+}
+
+/* MSG_WAITALL of what fits into the carrier: leave it there until all has come,
+ * so that a signal takes nothing away. */
+static bool waits_for_all(struct call *c) {
+    struct pollfd p = {.fd = c->dup, .events = POLLRDHUP};
+    int have = 0;
+    if (c->type != SOCK_STREAM || !(c->flags & MSG_WAITALL) ||
+        c->flags & MSG_PEEK || !is_blocking(c) || c->message->total > CHUNK)
+        return false;
+    poll(&p, 1, 0);
+    return !(p.revents & (POLLRDHUP | POLLHUP | POLLERR)) &&
+           ioctl(c->dup, FIONREAD, &have) == 0 && have < (int)c->message->total;
 }
 
 void data_receive(struct call *c) {
@@ -303,6 +330,10 @@ void data_receive(struct call *c) {
     bool all = c->type == SOCK_STREAM && c->flags & MSG_WAITALL;
     if (!call_valid(c)) { /* take nothing out for nobody */
         message_done(c, -EINTR);
+        return;
+    }
+    if (waits_for_all(c)) {
+        data_wait(c, SO_RCVTIMEO);
         return;
     }
     ssize_t n = recvmsg(c->dup, &h,

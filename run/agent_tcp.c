@@ -260,8 +260,11 @@ static void accept_try(struct call *c) {
     }
     p.fd = c->dup;
     int fd = -1;
+    struct sockaddr_un end;
+    socklen_t end_len = sizeof(end) - 1;
+    memset(&end, 0, sizeof(end));
     if (poll(&p, 1, 0) > 0)
-        fd = accept4(c->dup, NULL, NULL,
+        fd = accept4(c->dup, (struct sockaddr *)&end, &end_len,
                      SOCK_CLOEXEC | (c->flags & SOCK_NONBLOCK));
     if (fd < 0 && p.revents & POLLHUP) { /* shut down */
         c->held = NOT_HELD;
@@ -281,8 +284,10 @@ static void accept_try(struct call *c) {
     c->held = NOT_HELD;
     c->fd = fd;
     uint64_t inode = inode_of(fd);
+    unsigned pid = 0, serial = 0;
+    sscanf(end.sun_path + 1, WAITING_NAME, &pid, &serial);
     struct proto m = {.op = PROTO_ACCEPT,
-                      .a = {(uint32_t)inode, (uint32_t)(inode >> 32)}};
+                      .a = {(uint32_t)inode, (uint32_t)(inode >> 32), serial}};
     call_ask(c, &m, NULL, accepted);
 }
 
@@ -320,12 +325,17 @@ static void shutdown_done(struct call *c, const struct proto *m,
                           const void *data) {
     (void)data;
     /* Natively too: bytes still in the carrier go first, then end of file. */
-    if (m->result == 0)
+    int type = 0;
+    socklen_t len = sizeof(type);
+    getsockopt(c->dup, SOL_SOCKET, SO_TYPE, &type, &len);
+    /* UDP takes it without a peer, too, though it says ENOTCONN. */
+    if (m->result == 0 || (m->result == -ENOTCONN && type == SOCK_DGRAM))
         shutdown(c->dup, (int)c->args[1]);
     uint64_t inode = c->inode;
     struct agent *ag = c->ag;
     call_done(c, m, NULL);
     agent_wake(ag, inode, HELD_ACCEPT, 0);
+    agent_wake(ag, inode, HELD_DATA, 0);
 }
 
 void agent_shutdown(struct call *c) {

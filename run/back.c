@@ -209,8 +209,11 @@ static void front_says(struct loop_source *src, uint32_t events) {
     if (n == 0) { /* the front was killed: the run is over */
         loop_del(b->loop, src);
         kill(b->cmd, SIGKILL);
-    } else if (n == sizeof(m) && m.word == RUN_SIGNAL && b->phase == RUNNING) {
-        kill(b->cmd, m.value);
+    } else if (n == sizeof(m) && m.word == RUN_SIGNAL) {
+        if (b->phase == RUNNING)
+            kill(b->cmd, m.value);
+        struct run_message heard = {.word = RUN_HEARD};
+        send(src->fd, &heard, sizeof(heard), MSG_NOSIGNAL | MSG_DONTWAIT);
     }
 }
 

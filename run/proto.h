@@ -18,17 +18,21 @@
 
 #include "weir/addr.h"
 
+/* Abstract name of a stack's end in a listening carrier: its pid, a serial. */
+#define WAITING_NAME "weir-end:%x:%u"
 #define PROTO_DATA_MAX 65536u
 #define PROTO_VERSION 1
 
 #define PROTO_OPS(X)                                                           \
-    X(HELLO)   /* data: host's name; reply data: dir for carriers */           \
-    X(SOCKET)  /* inode, a: type, protocol; data: carrier's path (UDP) */      \
-    X(BIND)    /* ep */                                                        \
-    X(LISTEN)  /* a0: backlog; data: the carrier's path */                     \
-    X(CONNECT) /* ep (a0 = 1: AF_UNSPEC); reply -EINPROGRESS: see CONNECTED */ \
-    X(ATTACH)  /* fd: the stack's end; a0: filler bytes in it, a1: sndbuf */   \
-    X(ACCEPT)  /* inode: listener; a0, a1: new inode, low and high half */     \
+    X(HELLO)    /* data: host's name; reply data: dir for carriers */          \
+    X(SOCKET)   /* inode, a: type, protocol; data: carrier's path (UDP) */     \
+    X(BIND)     /* ep */                                                       \
+    X(LISTEN)   /* a0: backlog; data: the carrier's path */                    \
+    X(CONNECT)  /* ep (a0 1: AF_UNSPEC; a3: it does not block); reply          \
+                   -EINPROGRESS: see CONNECTED */                              \
+    X(ATTACH)   /* fd: the stack's end; a0: filler bytes in it, a1: sndbuf */  \
+    X(ACCEPT)   /* inode: listener; a0, a1: new inode, low and high half; a2:  \
+                   serial in the name of its other end (WAITING_NAME) */       \
     X(UNACCEPT) /* inode: what was accepted; it could not be delivered */      \
     X(NAME)     /* a0: 0 own, 1 peer's */                                      \
     X(SETOPT)   /* a0: level, a1: name; data: value */                         \

@@ -19,7 +19,8 @@ enum run_word {
     RUN_STARTED = 1,
     RUN_STOPPED, /* back: CMD was stopped by signal `value` */
     RUN_ENDED,   /* back: wait status `value`; -1: see `status` */
-    RUN_SIGNAL,  /* front: pass signal `value` on */
+    RUN_SIGNAL,  /* front: pass signal `value` on (0: none), and answer */
+    RUN_HEARD,   /* back: the answer */
 };
 struct run_message {
     int word;

@@ -17,6 +17,7 @@
 struct waiting {
     struct waiting *next;
     int fd;
+    unsigned serial; /* in its name, which who accepts it sees */
 };
 
 enum end_state {
@@ -47,8 +48,8 @@ struct end {
     bool shut_both; /* it called shutdown(RDWR): HUP no longer means closed */
     bool waited;    /* an agent wants to hear of new bytes */
     bool registered;
-    bool first;      /* the connect's end has been reported */
-    unsigned filler; /* bytes to throw away */
+    bool nobody_waits; /* a connect that does not block: an end follows */
+    unsigned filler;   /* bytes to throw away */
     uint32_t pid;
     uint64_t bytes_in, bytes_out;
     weir_event_id event;          /* the last call about it */

@@ -189,7 +189,8 @@ void relay_in(struct end *e) {
         return;
     unsigned mask = weir_ready(s, e->sock);
     uint64_t before = e->bytes_in;
-    bool all = in_bytes(e, s);
+    /* Fewer bytes than SO_RCVLOWAT stay: the carrier's poll would show them. */
+    bool all = !(mask & WEIR_IN) || in_bytes(e, s);
     bool reset = mask & WEIR_ERR;
     if (mask & WEIR_PRI)
         urgent_in(e, s);

@@ -5,12 +5,15 @@
  * For each connection in the core's accept queue one end is connected to the
  * listening carrier, without taking the connection out of the core, so that
  * the backlog's limits stay the core's. When an agent has accepted one of these
- * ends, weir_accept takes the connection, and the oldest end is its. An
- * accepted connection that could not be delivered (its caller was interrupted)
- * is kept; another end takes its place in the carrier.
+ * ends, weir_accept takes the connection; the end's name tells which it was,
+ * since agents that share a listener may ask in another order. An accepted
+ * connection that could not be delivered (its caller was interrupted) is kept;
+ * another end takes its place in the carrier.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -31,6 +34,7 @@ void stream_connect(struct end *e, const struct proto *m, struct proto *r) {
     bool first = e->src.fd < 0;
     e->pid = m->pid;
     e->target = m->ep;
+    e->nobody_waits = m->a[3];
     if (m->a[0]) {
         r->a[0] = 2;
         if (err == 0 && e->src.fd >= 0) {
@@ -54,28 +58,6 @@ void stream_connect(struct end *e, const struct proto *m, struct proto *r) {
     r->result = err;
 }
 
-void stream_attach(struct end *e, int fd, const struct proto *m) {
-    struct weir_stack *s = end_stack(e);
-    struct weir_sockinfo info;
-    if (fd < 0)
-        return;
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    e->filler = m->a[0];
-    if (m->a[2] | m->a[3])
-        end_rename(e, (uint64_t)m->a[3] << 32 | m->a[2]);
-    end_watch(e, fd);
-    if (is_closed(s, e, &info)) {
-        end_reset(e); /* failed meanwhile */
-        return;
-    }
-    if (info.state == WEIR_TCP_SYN_SENT || info.state == WEIR_TCP_SYN_RECV)
-        return;
-    e->state = END_CONNECTED;
-    relay_out(e);
-    relay_in(e);
-}
-
 static void connecting_ready(struct end *e, struct weir_stack *s,
                              weir_event_id cause) {
     struct weir_sockinfo info;
@@ -85,6 +67,8 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
         return;
     uint64_t inode = e->inode;
     struct serve *sv = e->sv;
+    if (e->src.fd < 0 && e->nobody_waits)
+        return; /* its end is on the way: stream_attach finds out */
     call_record_why(e->host->net->rec, e->event, closed ? info.reason : 0,
                     info.cause ? info.cause : cause);
     if (e->src.fd < 0) { /* held: the call itself takes the result */
@@ -110,6 +94,32 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
         relay_in(e);
 }
 
+void stream_attach(struct end *e, int fd, const struct proto *m) {
+    struct weir_stack *s = end_stack(e);
+    struct weir_sockinfo info;
+    if (fd < 0)
+        return;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    e->filler = m->a[0];
+    if (m->a[2] | m->a[3])
+        end_rename(e, (uint64_t)m->a[3] << 32 | m->a[2]);
+    end_watch(e, fd);
+    if (e->state == END_CONNECTING && e->filler > 0) {
+        connecting_ready(e, s, e->because); /* perhaps it has ended meanwhile */
+        return;
+    }
+    if (is_closed(s, e, &info)) {
+        end_reset(e); /* failed meanwhile */
+        return;
+    }
+    if (info.state == WEIR_TCP_SYN_SENT || info.state == WEIR_TCP_SYN_RECV)
+        return;
+    e->state = END_CONNECTED;
+    relay_out(e);
+    relay_in(e);
+}
+
 /* ---- listen, accept ---- */
 
 void stream_listen(struct end *e, const struct proto *m, const char *path,
@@ -127,13 +137,18 @@ void stream_listen(struct end *e, const struct proto *m, const char *path,
     listener_fill(e);
 }
 
-static int meet_carrier(struct end *e) {
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+static int meet_carrier(struct end *e, unsigned serial) {
+    struct sockaddr_un sun = {.sun_family = AF_UNIX}, own = sun;
     memcpy(sun.sun_path, e->path, sizeof(sun.sun_path));
+    int n = snprintf(own.sun_path + 1, sizeof(own.sun_path) - 1, WAITING_NAME,
+                     (unsigned)getpid(), serial);
+    socklen_t own_len =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (struct sockaddr *)&sun, sizeof(sun))) {
+    if (bind(fd, (struct sockaddr *)&own, own_len) ||
+        connect(fd, (struct sockaddr *)&sun, sizeof(sun))) {
         int err = -errno;
         close(fd);
         return err;
@@ -150,7 +165,8 @@ void listener_fill(struct end *e) {
         return;
     unsigned want = info.rx_queue + e->nreturned, before = e->waiting;
     while (e->waiting < want) {
-        int fd = meet_carrier(e);
+        unsigned serial = ++e->sv->serial;
+        int fd = meet_carrier(e, serial);
         if (fd == -ECONNREFUSED || fd == -ENOENT) {
             end_released(e); /* closed, unseen until now */
             return;
@@ -161,7 +177,7 @@ void listener_fill(struct end *e) {
                 close(fd);
             break;
         }
-        *w = (struct waiting){NULL, fd};
+        *w = (struct waiting){NULL, fd, serial};
         *e->tail = w;
         e->tail = &w->next;
         e->waiting++;
@@ -184,14 +200,17 @@ void stream_unlisten(struct end *e) {
         e->state = END_FRESH;
 }
 
-static int take_waiting(struct end *e) {
-    struct waiting *w = e->head;
+static int take_waiting(struct end *e, unsigned serial) {
+    struct waiting **at = &e->head;
+    while (*at && (*at)->serial != serial)
+        at = &(*at)->next;
+    struct waiting *w = *at;
     if (!w)
         return -1;
     int fd = w->fd;
-    e->head = w->next;
-    if (!e->head)
-        e->tail = &e->head;
+    *at = w->next;
+    if (!*at)
+        e->tail = at;
     e->waiting--;
     free(w);
     return fd;
@@ -200,7 +219,7 @@ static int take_waiting(struct end *e) {
 void stream_accept(struct serve_conn *conn, struct end *listener,
                    const struct proto *m, struct proto *r) {
     struct weir_stack *s = end_stack(listener);
-    int fd = take_waiting(listener), sock;
+    int fd = take_waiting(listener, m->a[2]), sock;
     if (listener->nreturned > 0) {
         sock = listener->returned[0];
         memmove(listener->returned, listener->returned + 1,

@@ -29,6 +29,10 @@ same() {
 @test "errors of data calls, exactly (trace)" { same trace ./prog_exact; }
 @test "beside datagrams: control data, error queue, many at once (run)" { same run ./prog_beside; }
 @test "beside datagrams: control data, error queue, many at once (trace)" { same trace ./prog_beside; }
+@test "calls that block and what ends them (run)" { same run ./prog_blocked; }
+@test "calls that block and what ends them (trace)" { same trace ./prog_blocked; }
+@test "2000 connections at once, descriptors run out (run)" { same run ./prog_many 2000; }
+@test "2000 connections at once, descriptors run out (trace)" { same trace ./prog_many 2000; }
 @test "a storm of signals, restarted calls (run)" { same run ./prog_storm 300 restart; }
 @test "a storm of signals, EINTR (run)" { same run ./prog_storm 300 eintr; }
 @test "a storm of signals, restarted calls (trace)" { same trace ./prog_storm 300 restart; }
