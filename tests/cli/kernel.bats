@@ -12,6 +12,7 @@ setup() {
     [ "$(id -u)" = 0 ] || skip "a TAP needs root"
     [ -c /dev/net/tun ] || skip "no /dev/net/tun"
     ip netns add "$NS" 2>/dev/null || skip "no network namespaces"
+    $(in_ns) true 2>/dev/null || skip "ip netns exec does not work here"
     $(in_ns) ip link set lo up
     $(in_ns) ip tuntap add weir0 mode tap || skip "no TAP interfaces"
     $(in_ns) ip addr add 10.9.0.1/24 dev weir0
