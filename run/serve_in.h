@@ -155,6 +155,7 @@ void datagram_ready(struct end *e);
 /* A call has taken the error: what is left shows anew. */
 void datagram_error_taken(struct end *e);
 void datagram_end_ready(struct end *e);
+void datagram_written(struct end *e);
 
 /* ---- serve_live.c ---- */
 bool end_alive(struct end *e);

@@ -235,6 +235,8 @@ void end_reset(struct end *e) {
 /* The last reference is gone. */
 void end_released(struct end *e) {
     struct weir_stack *s = end_stack(e);
+    if (e->type == SOCK_DGRAM)
+        datagram_written(e);
     e->state = END_RELEASED;
     if (s && e->out.len > 0)
         return; /* its bytes first; relay_out comes here again */

@@ -63,7 +63,16 @@ static void do_bind(struct request *q) {
     q->r->result = weir_bind(q->stack, q->e->sock, &q->m->ep);
 }
 
+/* Datagrams written before this call leave before it. */
+static void write_first(struct request *q) {
+    if (q->e->type != SOCK_DGRAM)
+        return;
+    datagram_written(q->e);
+    weir_cause(q->stack, q->r->event);
+}
+
 static void do_connect(struct request *q) {
+    write_first(q);
     if (q->m->a[1]) {
         q->r->result = -EAFNOSUPPORT;
     } else if (q->e->type == SOCK_DGRAM) {
@@ -84,6 +93,7 @@ static void do_name(struct request *q) {
 }
 
 static void do_setopt(struct request *q) {
+    write_first(q);
     if (q->e->state == END_CONNECTED)
         relay_out(q->e); /* what was written before obeys the earlier mode */
     if (q->m->a[3])
@@ -118,6 +128,7 @@ static void do_shutdown(struct request *q) {
         q->r->result = -EINVAL;
         return;
     }
+    write_first(q);
     bool stream = e->type == SOCK_STREAM;
     bool relayed = stream && e->src.fd >= 0 && e->state == END_CONNECTED;
     weir_sockinfo(q->stack, e->sock, &info);

@@ -240,10 +240,10 @@ void datagram_ready(struct end *e) {
     }
 }
 
-/* What a connected program wrote. */
-void datagram_end_ready(struct end *e) {
+/* What a connected program wrote leaves. */
+void datagram_written(struct end *e) {
     struct weir_stack *s = end_stack(e);
-    if (e->udp && e->udp->pushing)
+    if (e->src.fd < 0 || (e->udp && e->udp->pushing))
         return;
     static char data[DATAGRAM];
     ssize_t n;
@@ -253,6 +253,12 @@ void datagram_end_ready(struct end *e) {
         weir_send(s, e->sock, &iov, 1, 0, NULL);
         weir_cause(s, 0);
     }
+}
+
+void datagram_end_ready(struct end *e) {
+    if (e->udp && e->udp->pushing)
+        return;
+    datagram_written(e);
     datagram_ready(e);
 }
 

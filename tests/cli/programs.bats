@@ -189,3 +189,7 @@ both() {
     need cc
     both "$BIN/local" "$BATS_TEST_TMPDIR/pair.sock"
 }
+
+@test "UDP: what is written leaves before connect, shutdown and close" {
+    both python3 "$PROGRAMS/udp_order.py"
+}
