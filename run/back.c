@@ -200,6 +200,11 @@ static uint64_t back_deadline(struct loop_passer *p) {
     return b->due_ns;
 }
 
+/* Whoever signalled the front signalled its process group, CMD with it. */
+static bool has_got_it(const struct back *b) {
+    return b->opt->grouped && getpgid(b->cmd) == getpgid(getppid());
+}
+
 static void front_says(struct loop_source *src, uint32_t events) {
     struct back *b =
         (struct back *)((char *)src - offsetof(struct back, front));
@@ -210,7 +215,7 @@ static void front_says(struct loop_source *src, uint32_t events) {
         loop_del(b->loop, src);
         kill(b->cmd, SIGKILL);
     } else if (n == sizeof(m) && m.word == RUN_SIGNAL) {
-        if (b->phase == RUNNING)
+        if (b->phase == RUNNING && !has_got_it(b))
             kill(b->cmd, m.value);
         struct run_message heard = {.word = RUN_HEARD};
         send(src->fd, &heard, sizeof(heard), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -18,6 +18,7 @@ struct run_options {
     bool traced;
     bool allow_inherited; /* kernel sockets among the inherited descriptors */
     bool no_record;
+    bool grouped; /* who signals us signals our whole process group */
     const struct live_options *live; /* weir trace: lines; NULL: none */
     uint64_t timeout_ns;             /* 0: none; then exit status 124 */
     uint64_t drain_ns; /* how long send queues may drain afterwards */

@@ -51,7 +51,8 @@ enum {
     O_TRACE,
     O_FAST,
     O_INHERITED,
-    O_NO_RECORD
+    O_NO_RECORD,
+    O_GROUPED
 };
 
 static const struct option options[] = {
@@ -64,6 +65,7 @@ static const struct option options[] = {
     {"fast", no_argument, NULL, O_FAST},
     {"allow-inherited", no_argument, NULL, O_INHERITED},
     {"no-record", no_argument, NULL, O_NO_RECORD},
+    {"grouped", no_argument, NULL, O_GROUPED}, /* weir up's own */
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -153,6 +155,9 @@ static bool take_option(struct run_options *o, int c) {
         return true;
     case O_INHERITED:
         o->allow_inherited = true;
+        return true;
+    case O_GROUPED:
+        o->grouped = true;
         return true;
     case O_NO_RECORD:
         o->no_record = true;

@@ -49,7 +49,7 @@ static void end_programs(struct play *pl, int sig) {
         if (a->pid <= 0)
             continue;
         a->killed = true;
-        kill(a->pid, sig);
+        actor_signal(a, sig);
     }
 }
 

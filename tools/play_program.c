@@ -88,18 +88,19 @@ static _Noreturn void become(struct actor *a, int in, int out) {
     unsigned n = 0;
     while (p->argv[n])
         n++;
-    char **argv = calloc(n + 9, sizeof(*argv));
+    char **argv = calloc(n + 10, sizeof(*argv));
     if (!argv)
         _exit(125);
     const char *head[] = {"weir",
                           "exec",
+                          "--grouped",
                           "--network",
                           pl->net->name,
                           p->fast || pl->o->fast ? "--fast" : "--trace",
                           pl->s->host[p->host].name,
                           "--"};
     memcpy(argv, head, sizeof(head));
-    memcpy(argv + 7, p->argv, n * sizeof(*argv));
+    memcpy(argv + sizeof(head) / sizeof(head[0]), p->argv, n * sizeof(*argv));
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
@@ -158,7 +159,8 @@ void actor_input(struct actor *a, const char *text) {
         fprintf(stderr, "weir: %s does not read its input\n", a->p->name);
 }
 
-/* As from a terminal: to the whole process group, program included. */
+/* As from a terminal: to the whole process group, program included; --grouped
+ * keeps it from being passed on once more. */
 void actor_signal(struct actor *a, int sig) {
     if (a->pid > 0)
         kill(-a->pid, sig);

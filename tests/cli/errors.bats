@@ -244,3 +244,33 @@ time.sleep(60)' 3>&- &
     [ "$status" = 4 ]
     [[ "$output" == *late* ]]
 }
+
+@test "a scenario's signal arrives once; its end ends the whole group" {
+    cat >scenario.yaml <<'END'
+name: signals
+hosts:
+  a:
+    run:
+      - name: counter
+        cmd:
+          - python3
+          - -c
+          - |
+            import signal, time
+            got = []
+            signal.signal(signal.SIGUSR1, lambda *a: got.append(1))
+            print("ready", flush=True)
+            end = time.time() + 1.2
+            while time.time() < end: time.sleep(0.05)
+            print("got", len(got))
+        expect: { exit: 0, output: "got 1" }
+      - { name: shell, cmd: "sleep 60; echo never", expect: running }
+      - { name: session, cmd: [setsid, sleep, "60"], expect: running }
+events:
+  - { at: 800ms, signal: USR1, program: counter }
+END
+    run "$WEIR" up scenario.yaml
+    echo "$output"
+    [ "$status" = 0 ]
+    [[ "$output" != *never* ]]
+}
