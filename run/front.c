@@ -133,7 +133,9 @@ static int front_main(struct front *f) {
             continue;
         struct run_message m;
         ssize_t n = recv(back, &m, sizeof(m), MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN)
+        /* Reset: it has ended with a word of ours unread; its last one, or end
+         * of file, is behind that. */
+        if (n < 0 && (errno == EAGAIN || errno == ECONNRESET))
             continue;
         if (n != sizeof(m))
             return end_hard(f, "the stack ended unexpectedly");

@@ -48,8 +48,9 @@ struct end {
     bool shut_both; /* it called shutdown(RDWR): HUP no longer means closed */
     bool waited;    /* an agent wants to hear of new bytes */
     bool registered;
-    bool nobody_waits; /* a connect that does not block: an end follows */
-    unsigned filler;   /* bytes to throw away */
+    bool nobody_waits;   /* a connect that does not block: an end follows */
+    uint64_t checked_ns; /* when live_check asked for it last */
+    unsigned filler;     /* bytes to throw away */
     uint32_t pid;
     uint64_t bytes_in, bytes_out;
     weir_event_id event;          /* the last call about it */
@@ -164,5 +165,7 @@ bool end_alive(struct end *e);
 uint32_t end_unread(struct end *e);
 /* Close whatever listens on `ep`, on any host, if its program is gone. */
 void live_check(struct serve *sv, const struct weir_endpoint *ep);
+/* The same for UDP only and not too often: before each datagram. */
+void live_check_datagram(struct serve *sv, const struct weir_endpoint *ep);
 
 #endif

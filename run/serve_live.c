@@ -20,6 +20,9 @@
 
 #include "run/serve_in.h"
 
+#define GROUP 64
+#define RECENT_NS 1000000u /* what was asked since then is believed to live */
+
 static bool name_alive(const struct end *e) {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     memcpy(sun.sun_path, e->path, sizeof(sun.sun_path));
@@ -99,21 +102,55 @@ bool end_alive(struct end *e) {
     return e->path[0] ? name_alive(e) : inode_alive(e->sv, e->inode);
 }
 
-static void check_one(struct serve *sv, int proto, struct weir_stack *s,
-                      const struct weir_endpoint *ep) {
+static void check_end(struct serve *sv, uint64_t inode, uint64_t not_since) {
+    struct end *e = end_get(sv, inode);
+    bool quiet = e && (e->src.fd < 0 || e->type == SOCK_DGRAM);
+    if (!quiet || e->state == END_RELEASED || e->checked_ns > not_since)
+        return;
+    e->checked_ns = loop_now(sv->loop);
+    if (!end_alive(e))
+        end_released(e);
+}
+
+/* The others of an SO_REUSEPORT group: any of them may be chosen. */
+static void check_group(struct serve *sv, int proto, struct weir_stack *s,
+                        uint16_t port, uint64_t not_since) {
+    uint64_t tag[GROUP], cursor = 0;
+    unsigned n = 0;
     struct weir_sockinfo info;
+    while (n < GROUP && weir_sockinfo_next(s, &cursor, &info))
+        if (info.proto == proto && info.sock >= 0 && info.local.port == port &&
+            info.peer.port == 0)
+            tag[n++] = info.tag;
+    while (n > 0)
+        check_end(sv, tag[--n], not_since);
+}
+
+static void check_one(struct serve *sv, int proto, struct weir_stack *s,
+                      const struct weir_endpoint *ep, uint64_t not_since) {
+    struct weir_sockinfo info;
+    int shared = 0;
+    uint32_t len = sizeof(shared);
     if (weir_holder(s, proto, ep, &info) || info.sock < 0)
         return;
-    struct end *e = end_get(sv, info.tag);
-    bool quiet = e && (e->src.fd < 0 || e->type == SOCK_DGRAM);
-    if (quiet && e->state != END_RELEASED && !end_alive(e))
-        end_released(e);
+    weir_getsockopt(s, info.sock, SOL_SOCKET, SO_REUSEPORT, &shared, &len);
+    if (shared)
+        check_group(sv, proto, s, ep->port, not_since);
+    else
+        check_end(sv, info.tag, not_since);
 }
 
 void live_check(struct serve *sv, const struct weir_endpoint *ep) {
     for (struct host *h = sv->net->hosts; h; h = h->next)
         if (h->stack) {
-            check_one(sv, IPPROTO_TCP, h->stack, ep);
-            check_one(sv, IPPROTO_UDP, h->stack, ep);
+            check_one(sv, IPPROTO_TCP, h->stack, ep, UINT64_MAX);
+            check_one(sv, IPPROTO_UDP, h->stack, ep, UINT64_MAX);
         }
+}
+
+void live_check_datagram(struct serve *sv, const struct weir_endpoint *ep) {
+    uint64_t since = loop_now(sv->loop) - RECENT_NS;
+    for (struct host *h = sv->net->hosts; h; h = h->next)
+        if (h->stack)
+            check_one(sv, IPPROTO_UDP, h->stack, ep, since);
 }

@@ -194,6 +194,10 @@ static void do_send(struct request *q) {
         q->r->result = -ENODEV;
         return;
     }
+    struct weir_endpoint to = q->m->ep;
+    if (q->e->type == SOCK_DGRAM &&
+        (q->m->a[1] || weir_getpeername(q->stack, q->e->sock, &to) == 0))
+        live_check_datagram(q->conn->sv, &to);
     q->r->result = (int)weir_sendmsg(q->stack, q->e->sock, &iov, 1,
                                      (int)q->m->a[0] & (MSG_OOB | MSG_MORE),
                                      q->m->a[1] ? &q->m->ep : NULL, &how);

@@ -249,6 +249,9 @@ void datagram_written(struct end *e) {
     ssize_t n;
     while (s && (n = recv(e->src.fd, data, sizeof(data), MSG_DONTWAIT)) >= 0) {
         struct iovec iov = {data, (size_t)n};
+        struct weir_endpoint to;
+        if (weir_getpeername(s, e->sock, &to) == 0)
+            live_check_datagram(e->sv, &to);
         weir_cause(s, data_record(e, (uint32_t)n, true, 0));
         weir_send(s, e->sock, &iov, 1, 0, NULL);
         weir_cause(s, 0);

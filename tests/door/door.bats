@@ -33,6 +33,10 @@ same() {
 @test "calls that block and what ends them (trace)" { same trace ./prog_blocked; }
 @test "2000 connections at once, descriptors run out (run)" { same run ./prog_many 2000; }
 @test "2000 connections at once, descriptors run out (trace)" { same trace ./prog_many 2000; }
+@test "shared ports (run)" { same run ./prog_port; }
+@test "shared ports (trace)" { same trace ./prog_port; }
+@test "asyncio and sockets of Python (run)" { same run python3 "$BATS_TEST_DIRNAME/prog_asyncio.py"; }
+@test "asyncio and sockets of Python (trace)" { same trace python3 "$BATS_TEST_DIRNAME/prog_asyncio.py"; }
 @test "a storm of signals, restarted calls (run)" { same run ./prog_storm 300 restart; }
 @test "a storm of signals, EINTR (run)" { same run ./prog_storm 300 eintr; }
 @test "a storm of signals, restarted calls (trace)" { same trace ./prog_storm 300 restart; }
