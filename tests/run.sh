@@ -4,7 +4,8 @@
 # tests run twice, the second time as an ordinary user.
 build=$(cd "$1" && pwd)
 top=$(cd "$(dirname "$0")/.." && pwd)
-stage=$(mktemp -d /tmp/weir-test.XXXXXX)
+# Short: sockets lie below it, and their names have room for 108 letters.
+stage=$(mktemp -d /tmp/wt.XXXXXX)
 trap 'rm -rf "$stage"' EXIT
 passed=0 failed=0 skipped=0
 
@@ -41,9 +42,10 @@ chmod -R a+rX "$stage/weir" "$stage/inst"
 # cli WHO [COMMAND...]: the bats files, TAP.
 cli() {
     who=$1 && shift
-    mkdir "$stage/$who" && chmod 777 "$stage/$who"
-    (cd "$stage/weir" && "$@" env HOME="$stage/$who" XDG_RUNTIME_DIR="$stage/$who" \
-        XDG_STATE_HOME="$stage/$who/state" WEIR="$stage/weir/weir" INSTALLED="$stage/inst" TMPDIR="$stage/$who" \
+    own=$stage/$(printf %.1s "$who")
+    mkdir "$own" && chmod 777 "$own"
+    (cd "$stage/weir" && "$@" env HOME="$own" XDG_RUNTIME_DIR="$own" \
+        XDG_STATE_HOME="$own/state" WEIR="$stage/weir/weir" INSTALLED="$stage/inst" TMPDIR="$own" \
         PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
         bats --tap tests/*/*.bats </dev/null) >"$stage/$who.tap" 2>&1
     count "$stage/$who.tap" "command line as $who"
