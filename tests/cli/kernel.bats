@@ -120,3 +120,74 @@ faults() {
     up true "loss: 1%"
     both_ways
 }
+
+# measured BYTES SECONDS
+measured() { awk -v n="$1" -v s="$2" 'BEGIN { printf "%.1f MB/s", n / s / 1e6 }'; }
+
+# behind_router OFFLOAD: w behind a router of weir; loss and delay both ways.
+behind_router() {
+    cat >"$LAB/router.weir.yaml" <<YAML
+name: taptest
+hosts:
+  r:
+    addr: [10.9.0.2/24, 10.9.1.1/24]
+    settings: { ip_forward: 1 }
+  w:
+    addr: 10.9.1.2/24
+    routes: ["default via 10.9.1.1"]
+    run:
+      - name: server
+        cmd: cd $LAB && exec python3 -m http.server 8000 --bind 0.0.0.0
+        expect: running
+links:
+  - { endpoints: [r], tap: weir0, offload: $1 }
+  - { endpoints: [r, w], delay: 2ms, loss: 1% }
+YAML
+    $(in_ns) ip route add 10.9.1.0/24 via 10.9.0.2
+    $(in_ns) "$WEIR" up -d "$LAB/router.weir.yaml" </dev/null >"$LAB/up.log" 2>&1 3>&-
+    for i in $(seq 50); do
+        $(in_ns) curl -s -o /dev/null http://10.9.1.2:8000/ && return 0
+        sleep 0.1
+    done
+    cat "$LAB/up.log"
+    return 1
+}
+
+# For each congestion control a namespace may choose: both ways, with the speed.
+each_control() {
+    tried=0
+    for cc in $(sysctl -n net.ipv4.tcp_available_congestion_control); do
+        $(in_ns) sysctl -qw "net.ipv4.tcp_congestion_control=$cc" 2>/dev/null || continue
+        tried=$((tried + 1))
+        t=$($(in_ns) curl -s -m 30 -o "$LAB/out" -w '%{time_total}' http://10.9.1.2:8000/file)
+        cmp "$LAB/file" "$LAB/out" || return 1
+        echo "# weir (NewReno) to the kernel, 4 ms, 1 % loss: $(measured 3000000 "$t")" >&3
+        t=$($(in_ns) timeout 30 "$WEIR" exec --network taptest w -- \
+            curl -s -o "$LAB/in" -w '%{time_total}' http://10.9.0.1:9000/file 3>&-)
+        cmp "$LAB/file" "$LAB/in" || return 1
+        echo "# the kernel ($cc) to weir, 4 ms, 1 % loss: $(measured 3000000 "$t")" >&3
+    done
+    [ "$tried" -gt 0 ]
+}
+
+@test "loss both ways behind a router of weir, each congestion control of the kernel" {
+    behind_router true
+    kernel_server
+    each_control
+}
+
+@test "the same, offload off" {
+    behind_router false
+    kernel_server
+    each_control
+}
+
+@test "the kernel's nc talks to an nc on weir" {
+    up false
+    $(in_ns) "$WEIR" exec --network taptest w -- nc -l 7000 >"$LAB/heard" </dev/null 3>&- &
+    nc=$!
+    until "$WEIR" ss -ltn 2>/dev/null | grep -q :7000; do sleep 0.05; done
+    head -c 2000000 "$LAB/file" | $(in_ns) timeout 30 nc -N 10.9.0.2 7000
+    wait "$nc"
+    cmp "$LAB/heard" <(head -c 2000000 "$LAB/file")
+}
