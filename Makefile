@@ -6,6 +6,7 @@ BUILD := build
 PACKAGES := $(shell grep -v '^\#' packaging/debian-build.txt)
 DEMO_PACKAGES := $(PACKAGES) $(shell grep -v '^\#' packaging/debian-demo.txt)
 TEST_PACKAGES := $(DEMO_PACKAGES) $(shell grep -v '^\#' packaging/debian-test.txt)
+BENCH_PACKAGES := $(PACKAGES) $(shell grep -v '^\#' packaging/debian-bench.txt)
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -25,8 +26,9 @@ test:
 	@sh tests/run.sh $(BUILD)
 
 bench:
-	@sh packaging/need.sh $(TEST_PACKAGES)
+	@sh packaging/need.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory all
+	@sh bench/peers.sh $(BUILD)
 	@python3 bench/run.py $(BUILD)
 
 install: all

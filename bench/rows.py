@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""rows.py: what is measured. One Row is one line of the table.
+
+Row(name, unit, more, {column: command}, goal={column: ratio}, ...)
+
+A command's first token on standard output is the figure, the rest name=value.
+`more`: is more better. A goal is the least ratio to the row's base (the column
+`kernel` unless `base` says otherwise), made so that above 1 the column is better
+than the base. What a command needs beyond itself is found from its
+words (needs() in run.py); where that is absent, the table says so.
+
+Columns: kernel (loopback), veth (the kernel, two network namespaces), door (the
+universal door, `weir run`), direct (the direct API), norecord (the same, the
+flight recorder off), lwip, gvisor, slirp, pasta; any other name will do.
+A tuple in place of a command is a figure that was measured elsewhere:
+(multiple of the kernel beside it, "of what").
+"""
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Row:
+    name: str
+    unit: str
+    more: bool
+    columns: dict
+    goal: dict = field(default_factory=dict)
+    base: str = "kernel"
+    once: bool = False      # counted or slow: one sample, no rounds
+    note: str = ""
+
+
+def rows(build, seconds):
+    S = str(seconds)
+    program, direct = f"{build}/bench/bench_program", f"{build}/bench/bench_direct"
+    gvisor, lwip = f"{build}/bench/bench_gvisor", f"{build}/bench/bench_lwip"
+    core = ["taskset", "-c", "0"]
+    door = [f"{build}/weir", "run", "--new", "--"]
+    pair = ["python3", f"{build}/../bench/pair.py", build]
+
+    def own(*args):
+        """A program of ours for the benchmark; with the recorder and without."""
+        return {"direct": [*args], "norecord": ["env", "NO_RECORD=1", *args]}
+
+    table = []
+
+    def row(*args, **more):
+        table.append(Row(*args, **more))
+
+    # ---- request/response
+    for size, name in (("1", "1 B"), ("1024", "1 KiB")):
+        rr = [program, "-s", size, "rr", S]
+        row(f"request/response {name}, blocking, one core", "us", False, {
+            "kernel": core + rr, "door": core + door + rr,
+            **(own(*core, direct, "rr", S) if size == "1" else {}),
+            "gvisor": core + [gvisor, "-s", size, "rr", S],
+            "lwip": core + [lwip, "-s", size, "rr", S],
+            **({"lwip, upstream": (13.0 / 0.38, "0.38 beside 13.0 us"),
+                "smoltcp": (13.0 / 0.48, "0.48 beside 13.0 us")} if size == "1" else {})})
+        row(f"request/response {name}, blocking, free", "us", False, {
+            "kernel": rr, "door": door + rr,
+            "veth": pair + ["veth", "program", "rr", S, size],
+            "slirp": pair + ["slirp", "program", "rr", S, size],
+            "pasta": pair + ["pasta", "program", "rr", S, size]})
+        spin = [program, "-b", "-s", size, "rr", S]
+        row(f"request/response {name}, spinning, two cores", "us", False, {
+            "kernel": spin, "door": door + spin})
+    # ---- bulk
+    for streams in ("1", "8"):
+        bulk = [program, "-n", streams, "bulk", S]
+        s = "1 stream" if streams == "1" else f"{streams} streams"
+        row(f"bulk, {s}, 64 KiB segments, one core", "Gbit/s", True, {
+            "kernel": core + bulk, "door": core + door + bulk,
+            **(own(*core, direct, "bulk", S, "65535") if streams == "1" else {}),
+            "gvisor": core + [gvisor, "-n", streams, "-m", "65535", "bulk", S],
+            **({"lwip, upstream": (22.5 / 58.5, "22.5 beside 58.5 Gbit/s"),
+                "smoltcp": (20.0 / 58.5, "20.0 beside 58.5 Gbit/s")} if streams == "1" else {})})
+        row(f"bulk, {s}, MTU 1500, checksums, one core", "Gbit/s", True, {
+            "veth": core + pair + ["veth1500", "program", "bulk", S, "1", streams],
+            **(own(*core, direct, "bulk", S, "1500") if streams == "1" else {}),
+            "gvisor": core + [gvisor, "-n", streams, "-m", "1500", "bulk", S],
+            "lwip": core + [lwip, "-n", streams, "bulk", S],
+            **({"lwip, upstream": (9.3 / 10.4, "9.3 beside 10.4 Gbit/s"),
+                "smoltcp": (16.2 / 10.4, "16.2 beside 10.4 Gbit/s")} if streams == "1" else {})},
+            base="veth")
+        row(f"bulk, {s}, free", "Gbit/s", True, {
+            "kernel": bulk, "door": door + bulk,
+            "veth": pair + ["veth", "program", "bulk", S, "1", streams],
+            "slirp": pair + ["slirp", "program", "bulk", S, "1", streams],
+            "pasta": pair + ["pasta", "program", "bulk", S, "1", streams]})
+    # ---- connections
+    crr = [program, "crr", S]
+    row("connect, 1 B each way, close, one core", "k/s", True, {
+        "kernel": core + crr, "door": core + door + crr,
+        **own(*core, direct, "crr", S),
+        "gvisor": core + [gvisor, "crr", S], "lwip": core + [lwip, "crr", S],
+        "lwip, upstream": (242 / 16.7, "242 k/s (200 sockets; 4,096: 24) beside 16.7"),
+        "smoltcp": (513 / 16.7, "513 beside 16.7 k/s")})
+    row("connect, 1 B each way, close, free", "k/s", True, {
+        "kernel": crr, "door": door + crr,
+        "veth": pair + ["veth", "program", "crr", S],
+        "slirp": pair + ["slirp", "program", "crr", S],
+        "pasta": pair + ["pasta", "program", "crr", S]})
+    # ---- programs
+    for name, args in (("64 connections", ["64"]), ("1 connection", ["1"]),
+                       ("a connection a request, 64 at once", ["64", "close"])):
+        do = ["nginx", S, *args]
+        row(f"nginx and wrk, {name}", "k/s", True, {
+            "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
+            "veth": pair + ["veth", *do],
+            "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+    for clients in ("50", "1"):
+        do = ["redis", S, clients]
+        row(f"redis-benchmark GET, {clients} at once, no pipeline" if clients != "1" else
+            "redis-benchmark GET, one at a time", "k/s", True, {
+                "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
+                "veth": pair + ["veth", *do],
+                "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+    for streams in ("1", "8"):
+        do = ["iperf3", "1", streams]
+        row(f"iperf3, {streams} stream" + "s" * (streams != "1"), "Gbit/s", True, {
+            "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
+            "veth": pair + ["veth", *do],
+            "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+    # ---- memory
+    row("idle established endpoint", "bytes", False, {
+        "direct": [direct, "idle", "0"],
+        "lwip, upstream": (3750 / 280, "280 B beside 3.75 kB"),
+        "smoltcp": (3750 / 408, "408 B beside 3.75 kB")}, once=True)
+    return table
