@@ -14,3 +14,10 @@ peer() {
     echo "cannot be built: $(tail -n 1 "$build/$name.log")" >"$build/bench_$name.why"
 }
 
+# gVisor's netstack from Debian's package of its source.
+peer gvisor env GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= \
+    GOCACHE="${GOCACHE:-$build/go}" go build -o "$build/bench_gvisor" "$here/gvisor.go"
+# lwIP as Debian builds its library. (Not by meson: weir must build without.)
+peer lwip sh -c 'cc -O2 -o "$0" "$1" $(pkg-config --cflags --libs lwip) -lm' \
+    "$build/bench_lwip" "$here/lwip.c"
+exit 0
