@@ -15,6 +15,7 @@
 #include "run/filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -101,6 +102,19 @@ static void on_receive(struct filter *f, uint32_t without) {
     ret(f, without);
 }
 
+/* open: a file that describes the host is answered by us; who reads one does
+ * not ask for O_NONBLOCK. Servers do, for each file they serve (it might be a
+ * FIFO), and so does opendir, with O_DIRECTORY. */
+static void on_open(struct filter *f, long nr, unsigned arg) {
+    equal(f, (uint32_t)nr, 0, 5);
+    load(f, ARG_LO(arg));
+    emit(f, BPF_ALU | BPF_AND | BPF_K, 0, 0,
+         O_NONBLOCK | O_DIRECTORY | O_PATH);
+    equal(f, O_NONBLOCK, 1, 0);
+    ret(f, NOTIFY);
+    ret(f, ALLOW);
+}
+
 static void foreign_abi(struct filter *f) {
     load(f, offsetof(struct seccomp_data, arch));
     equal(f, NATIVE, 7, 0);
@@ -118,11 +132,7 @@ static void sockets(struct filter *f, uint32_t data) {
         SYS_bind,       SYS_listen,      SYS_accept,      SYS_accept4,
         SYS_connect,    SYS_getsockname, SYS_getpeername, SYS_setsockopt,
         SYS_getsockopt, SYS_shutdown,    SYS_sendmsg,     SYS_recvmsg,
-        SYS_sendmmsg,   SYS_recvmmsg,    SYS_openat,      SYS_openat2,
-#ifdef SYS_open
-        SYS_open,
-#endif
-        IO_URING_SETUP,
+        SYS_sendmmsg,   SYS_recvmmsg,    SYS_openat2,     IO_URING_SETUP,
     };
     for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         on(f, always[i], NOTIFY);
@@ -133,6 +143,10 @@ static void sockets(struct filter *f, uint32_t data) {
     ret(f, NOTIFY);
     on_pointer(f, SYS_sendto, 4, data);
     on_receive(f, data);
+    on_open(f, SYS_openat, 2);
+#ifdef SYS_open
+    on_open(f, SYS_open, 1);
+#endif
     /* Interface ioctls (0x89xx) and SIOCOUTQ, which counts otherwise on a
      * carrier. FIONREAD is right as it is. */
     equal(f, SYS_ioctl, 0, 6);

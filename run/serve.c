@@ -64,11 +64,24 @@ void end_unwatch(struct end *e) {
     e->src.fd = -1;
 }
 
+static uint32_t interest(const struct end *e) {
+    return EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET |
+           (e->wants_room ? EPOLLOUT : 0);
+}
+
 int end_watch(struct end *e, int fd) {
     end_unwatch(e);
     e->src.fd = fd;
-    return loop_add(e->sv->loop, &e->src,
-                    EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    e->wants_room = e->type == SOCK_DGRAM;
+    e->ending = e->urgent = false;
+    return loop_add(e->sv->loop, &e->src, interest(e));
+}
+
+void end_want_room(struct end *e, bool want) {
+    if (e->wants_room == want || e->src.fd < 0)
+        return;
+    e->wants_room = want;
+    loop_mod(e->sv->loop, &e->src, interest(e));
 }
 
 /* Forget a carrier. Its socket in the core has been closed before. */

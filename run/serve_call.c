@@ -132,10 +132,9 @@ void socket_record(struct end *e, const struct proto *m) {
 
 weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
                           weir_event_id cause) {
-    if (e->traced) { /* the call is the record */
-        *(out ? &e->bytes_out : &e->bytes_in) += bytes;
+    *(out ? &e->bytes_out : &e->bytes_in) += bytes;
+    if (e->traced) /* the call is the record */
         return e->event;
-    }
     struct weir_event *ev =
         weir_record(e->host->net->rec, WEIR_EV_DATA, e->host->number,
                     (uint32_t)(e->sock + 1), cause, loop_now(e->sv->loop));
@@ -144,8 +143,8 @@ weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
     struct weir_sockinfo info = {.sock = 0};
     weir_sockinfo(end_stack(e), e->sock, &info);
     int parked = 0;
-    ioctl(e->src.fd, out ? FIONREAD : TIOCOUTQ, &parked);
-    *(out ? &e->bytes_out : &e->bytes_in) += bytes;
+    if (e->type == SOCK_STREAM && e->full)
+        ioctl(e->src.fd, out ? FIONREAD : TIOCOUTQ, &parked);
     ev->data.pid = e->pid;
     ev->data.bytes = bytes;
     ev->data.queue = out ? info.tx_queue : info.rx_queue;

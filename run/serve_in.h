@@ -49,6 +49,11 @@ struct end {
     bool waited;    /* an agent wants to hear of new bytes */
     bool registered;
     bool nobody_waits;   /* a connect that does not block: an end follows */
+    bool more;           /* the carrier may hold bytes we have not read */
+    bool urgent;         /* there may be an urgent byte among them */
+    bool ending;         /* and behind them the end of file */
+    bool full;           /* at the last read or write: more lies in it */
+    bool wants_room;     /* it was full: EPOLLOUT is of interest */
     uint64_t checked_ns; /* when live_check asked for it last */
     unsigned filler;     /* bytes to throw away */
     uint32_t pid;
@@ -101,6 +106,7 @@ void end_free(struct end *e);
 void end_rename(struct end *e, uint64_t inode);
 int end_watch(struct end *e, int fd); /* owns fd */
 void end_unwatch(struct end *e);
+void end_want_room(struct end *e, bool want);
 void end_tell(struct end *e, enum proto_op op, int result);
 
 void serve_ready(void *door, struct host *h, const struct weir_ready *ready);
@@ -141,7 +147,8 @@ void stream_end_ready(struct end *e, uint32_t events);
 void listener_fill(struct end *e);
 
 /* ---- serve_relay.c ---- */
-void relay_out(struct end *e); /* program to core */
+void relay_out(struct end *e); /* program to core: all there is */
+void relay_out_ready(struct end *e, uint32_t events); /* what epoll told of */
 void relay_in(struct end *e);  /* core to program */
 void end_reset(struct end *e);
 void end_released(struct end *e);

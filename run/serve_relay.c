@@ -10,6 +10,11 @@
  * In: the core lends its queue, the carrier takes what fits, the rest waits in
  * the core, whose window closes. End of file and reset follow the last byte.
  *
+ * No system call asks what is known already: a read that leaves room in the
+ * buffer has emptied the carrier (the next byte is a new edge of epoll's), a
+ * write that was taken whole says that it is not full, and only an end that is
+ * full waits for room (EPOLLOUT): else each read of the program would wake us.
+ *
  * The end: both halves shut without a shutdown call means that the last
  * reference of the program's end has gone. ECONNRESET there means that it left
  * bytes unread, on which TCP resets (RFC 9293 3.6.1, RFC 2525 2.17).
@@ -101,6 +106,7 @@ static bool urgent_out(struct end *e, struct weir_stack *s) {
     weir_cause(s, data_record(e, 1, true, 0));
     weir_send(s, e->sock, &iov, 1, MSG_OOB, NULL);
     weir_cause(s, 0);
+    e->urgent = false;
     return true;
 }
 
@@ -114,33 +120,49 @@ static void urgent_in(struct end *e, struct weir_stack *s) {
     weir_cause(s, 0);
 }
 
-void relay_out(struct end *e) {
-    struct weir_stack *s = end_stack(e);
+/* One read's worth: its bytes, 0 at the end, -errno. `*whole`: that was all. */
+static ssize_t take(struct end *e, bool *whole) {
     struct serve *sv = e->sv;
+    if (!buf_ready(sv))
+        return -ENOMEM;
+    size_t room = sv->buf->size - sv->buf_used;
+    ssize_t n =
+        recv(e->src.fd, sv->buf->data + sv->buf_used, room, MSG_DONTWAIT);
+    if (n <= 0)
+        return n < 0 ? -errno : 0;
+    *whole = (size_t)n < room;
+    e->full = !*whole;
+    weir_buf_ref(sv->buf);
+    e->out = (struct weir_slice){sv->buf, sv->buf_used, (uint32_t)n};
+    sv->buf_used += (uint32_t)n;
+    return n;
+}
+
+static void no_more(struct end *e, struct weir_stack *s, ssize_t n) {
+    e->more = n == -ENOMEM;
+    e->urgent &= e->more;
+    if (n == -ECONNRESET)
+        out_reset(e, s);
+    else if (n == 0)
+        out_ended(e, s);
+}
+
+/* `look`: also for what comes behind a read that seems to be the last. */
+static void drain(struct end *e, bool look) {
+    struct weir_stack *s = end_stack(e);
+    bool whole = false;
+    e->more = true;
     if (!s || e->src.fd < 0 || !drain_filler(e) || !push(e, s))
         return;
     while (weir_ready(s, e->sock) & (WEIR_OUT | WEIR_ERR | WEIR_HUP)) {
-        if (urgent_out(e, s))
+        if (e->urgent && urgent_out(e, s))
             continue;
-        if (!buf_ready(sv))
-            return;
-        ssize_t n = recv(e->src.fd, sv->buf->data + sv->buf_used,
-                         sv->buf->size - sv->buf_used, MSG_DONTWAIT);
-        if (n < 0 && errno == ECONNRESET) {
-            out_reset(e, s);
+        ssize_t n = whole && !look ? -EAGAIN : take(e, &whole);
+        if (n <= 0) {
+            no_more(e, s, n);
             return;
         }
-        if (n < 0)
-            return;
-        if (n == 0) {
-            out_ended(e, s);
-            return;
-        }
-        weir_buf_ref(sv->buf);
-        e->out = (struct weir_slice){sv->buf, sv->buf_used, (uint32_t)n};
-        sv->buf_used += (uint32_t)n;
-        weir_event_id id = data_record(e, (uint32_t)n, true, 0);
-        weir_cause(s, id);
+        weir_cause(s, data_record(e, (uint32_t)n, true, 0));
         bool more = push(e, s);
         weir_cause(s, 0);
         if (e->waited) {
@@ -150,6 +172,17 @@ void relay_out(struct end *e) {
         if (!more)
             return;
     }
+}
+
+void relay_out(struct end *e) {
+    e->urgent = true; /* perhaps: nobody has said so yet */
+    drain(e, true);
+}
+
+void relay_out_ready(struct end *e, uint32_t events) {
+    e->urgent |= (events & EPOLLPRI) != 0;
+    e->ending |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    drain(e, e->ending || e->urgent);
 }
 
 /* ---- core to program ---- */
@@ -169,16 +202,21 @@ static bool in_bytes(struct end *e, struct weir_stack *s) {
         struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
         size_t had = iov_sum(iov, n);
         ssize_t put = sendmsg(e->src.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (put < 0 && (errno == EAGAIN || errno == EINTR))
+        if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
+            end_want_room(e, true);
             return false;
+        }
         if (put < 0)
             put = (ssize_t)had; /* nobody reads: SHUT_RD, or it is gone */
+        e->full = (size_t)put < had;
         weir_event_id id = data_record(e, (uint32_t)put, false, 0);
         weir_cause(s, id);
         weir_consume(s, e->sock, (size_t)put);
         weir_cause(s, 0);
-        if ((size_t)put < had)
+        if ((size_t)put < had) {
+            end_want_room(e, true);
             return false;
+        }
     }
     return true;
 }

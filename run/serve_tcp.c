@@ -313,9 +313,19 @@ void stream_ready(struct end *e, const struct weir_ready *ready) {
         relay_out(e);
     else if (e->state == END_CONNECTED) {
         relay_in(e);
-        if (end_get(sv, inode) == e && e->state == END_CONNECTED)
+        if (end_get(sv, inode) == e && e->state == END_CONNECTED && e->more)
             relay_out(e);
     }
+}
+
+/* It is full no longer. Interest ends when there was nothing to put there, so
+ * that a long transfer does not ask for it again and again. */
+static void room_came(struct end *e) {
+    struct serve *sv = e->sv;
+    uint64_t inode = e->inode, before = e->bytes_in;
+    relay_in(e);
+    if (end_get(sv, inode) == e && e->bytes_in == before)
+        end_want_room(e, false);
 }
 
 /* The carrier has bytes, has room, or was released. */
@@ -335,7 +345,8 @@ void stream_end_ready(struct end *e, uint32_t events) {
     }
     if (e->state == END_RESET)
         return;
-    relay_out(e);
-    if (end_get(sv, inode) == e && events & EPOLLOUT)
-        relay_in(e);
+    if (events & ~(uint32_t)EPOLLOUT)
+        relay_out_ready(e, events);
+    if (end_get(sv, inode) == e && events & EPOLLOUT && e->wants_room)
+        room_came(e);
 }
