@@ -207,3 +207,7 @@ size_t weir_arena_used(const struct weir_arena *a) {
 size_t weir_arena_peak(const struct weir_arena *a) {
     return a->peak;
 }
+
+size_t weir_arena_bytes(const struct weir_arena *a) {
+    return a->size;
+}

@@ -78,6 +78,8 @@ struct weir_arena *weir_arena_init(void *mem, size_t bytes);
 /* Bytes handed out now, and the most there ever were. */
 size_t weir_arena_used(const struct weir_arena *a);
 size_t weir_arena_peak(const struct weir_arena *a);
+/* The size of the memory it lies at the start of. */
+size_t weir_arena_bytes(const struct weir_arena *a);
 
 /* An empty packet with `headroom` bytes (<= WEIR_PKT_ROOM) free in front; NULL
  * where the arena is full. Owned by the caller. */

@@ -103,7 +103,8 @@
     X(SNDBUF_FULL, "the send buffer is full")                                  \
     X(RCVBUF_EMPTY, "nothing to receive")                                      \
     X(ACCEPTQ_EMPTY, "no connection to accept")                                \
-    X(SOCKET_KILLED, "killed by an administrator (ss -K)")
+    X(SOCKET_KILLED, "killed by an administrator (ss -K)")                     \
+    X(LINK_MALFORMED, "the link's peer wrote a frame that cannot be")
 /* clang-format on */
 
 enum weir_reason {
