@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * direct MODE SECONDS [MTU]: the direct API, both ends in memory in one thread,
- * checksums summed, flight recorder on (unless NO_RECORD is set). One number:
- *   rr    microseconds a round trip of 1 byte
- *   bulk  Gbit/s; MTU 1500 or 65535 (64 KiB segments)
- *   crr   thousands of connections a second (1 byte each way, close)
- *   idle  bytes of memory an idle established endpoint
+ * direct MODE SECONDS|xTURNS [MTU]: the direct API, both ends in memory in one
+ * thread, checksums summed, flight recorder on (unless NO_RECORD is set). One
+ * number: rr    microseconds a round trip of 1 byte bulk  Gbit/s; MTU 1500 or
+ * 65535 (64 KiB segments) crr   thousands of connections a second (1 byte each
+ * way, close) idle  bytes of memory an idle established endpoint
  */
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +24,18 @@ static struct weir_recorder recorder;
 static struct weir_stack *a, *b;
 static uint64_t virtual_ns = 1;
 
+static long limit; /* turns to run; 0: by time */
+
 static double now(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Not at its end yet, by time or by count. */
+static bool on(long turns, double begin, double seconds, double *t) {
+    *t = now() - begin;
+    return limit ? turns < limit : *t < seconds;
 }
 
 static struct weir_stack *host(uint8_t number, uint32_t mtu) {
@@ -112,8 +120,9 @@ static void byte(struct weir_stack *from, int out, struct weir_stack *to,
     struct iovec iov = {&x, 1};
     ssize_t n = weir_send(from, out, &iov, 1, 0, NULL);
     assert(n == 1);
-    while (weir_recv(to, in, &iov, 1, 0, NULL, NULL) != 1)
+    do
         half(from, to);
+    while (weir_recv(to, in, &iov, 1, 0, NULL, NULL) != 1);
 }
 
 static double rr(double seconds) {
@@ -131,7 +140,7 @@ static double rr(double seconds) {
             byte(a, c, b, s);
             byte(b, s, a, c);
         }
-    while ((t = now() - begin) < seconds);
+    while (on(n, begin, seconds, &t));
     return t / (double)n * 1e6;
 }
 
@@ -140,8 +149,9 @@ static double bulk(double seconds) {
     int c, s, l = listener(7);
     connect_pair(l, 7, &c, &s);
     double bytes = 0, begin = now(), t;
+    long turns = 0;
     do
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < 100; i++, turns++) {
             weir_send(a, c, &(struct iovec){out, sizeof(out)}, 1, 0, NULL);
             turn();
             ssize_t n;
@@ -149,7 +159,7 @@ static double bulk(double seconds) {
                                   NULL, NULL)) > 0)
                 bytes += (double)n;
         }
-    while ((t = now() - begin) < seconds);
+    while (on(turns, begin, seconds, &t));
     return bytes * 8 / t / 1e9;
 }
 
@@ -166,7 +176,7 @@ static double crr(double seconds) {
         weir_close(b, s);
         turn();
         n++;
-    } while ((t = now() - begin) < seconds);
+    } while (on(n, begin, seconds, &t));
     return (double)n / t / 1e3;
 }
 
@@ -194,6 +204,8 @@ int main(int argc, char **argv) {
     if (argc < 3)
         return 2;
     double seconds = atof(argv[2]);
+    if (argv[2][0] == 'x')
+        limit = atol(argv[2] + 1);
     set_up(argc > 3 ? (uint32_t)atoi(argv[3]) : 1500);
     const char *m = argv[1];
     printf("%.3f\n", !strcmp(m, "rr")     ? rr(seconds)

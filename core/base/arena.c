@@ -16,17 +16,8 @@
  */
 #include "base/arena.h"
 
-#include <assert.h>
-#include <stdint.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_ASAN 1
-#endif
-#endif
 #ifdef ARENA_ASAN
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) __asan_poison_memory_region(p, n)
@@ -37,48 +28,13 @@
 #endif
 
 enum {
-    GRAIN = 16,
-    FINE_MAX = 512, /* classes of every GRAIN bytes up to here */
-    FINE_CLASSES = FINE_MAX / GRAIN,
-    CLASSES = FINE_CLASSES + 8 * 40,
     RUN_BYTES = 4096, /* what a small class cuts at a time */
     RUN_SIZE_MAX = 1024,
     LINE = 64, /* large blocks begin at a cache line */
 };
 
-struct block {
-    struct block *next;
-};
-
-struct size_class {
-    struct block *free;
-    uint8_t *run, *run_end; /* rest of the run it is cutting */
-};
-
-struct weir_arena {
-    uint8_t *rest, *end; /* never touched yet */
-    size_t size, used, peak;
-    struct size_class classes[CLASSES];
-};
-
-static unsigned class_of(size_t bytes) {
-    if (bytes <= FINE_MAX)
-        return bytes ? (unsigned)((bytes - 1) / GRAIN) : 0;
-    /* bytes - 1 lies in [2^top, 2^(top+1)): its next three bits choose. */
-    unsigned top = 63 - (unsigned)__builtin_clzll(bytes - 1);
-    unsigned eighth = (unsigned)((bytes - 1) >> (top - 3)) & 7;
-    return FINE_CLASSES + (top - 9) * 8 + eighth;
-}
-
-static size_t class_bytes(unsigned c) {
-    if (c < FINE_CLASSES)
-        return (size_t)(c + 1) * GRAIN;
-    unsigned top = (c - FINE_CLASSES) / 8 + 9, eighth = (c - FINE_CLASSES) % 8;
-    return ((size_t)1 << top) + ((size_t)(eighth + 1) << (top - 3));
-}
-
 struct weir_arena *weir_arena_init(void *mem, size_t bytes) {
-    if (!mem || (uintptr_t)mem % GRAIN || bytes < (size_t)1 << 20)
+    if (!mem || (uintptr_t)mem % ARENA_GRAIN || bytes < (size_t)1 << 20)
         return NULL;
     struct weir_arena *a = mem;
     UNPOISON(a, sizeof(*a));
@@ -101,8 +57,8 @@ static void *cut(struct weir_arena *a, size_t bytes) {
     return mem;
 }
 
-static void *pop(struct size_class *class, size_t size) {
-    struct block *b = class->free;
+static void *pop(struct arena_class *class, size_t size) {
+    struct arena_block *b = class->free;
     if (!b)
         return NULL;
     UNPOISON(b, size);
@@ -110,33 +66,34 @@ static void *pop(struct size_class *class, size_t size) {
     return b;
 }
 
-static void push(struct size_class *class, void *mem, size_t size) {
-    struct block *b = mem;
+static void push(struct arena_class *class, void *mem, size_t size) {
+    struct arena_block *b = mem;
     UNPOISON(b, sizeof(*b));
     b->next = class->free;
     class->free = b;
     POISON(b, size);
 }
 
-/* Hand `bytes` (a multiple of GRAIN) to the free lists, largest class first. */
+/* Hand `bytes` (a multiple of ARENA_GRAIN) to the free lists, largest class
+ * first. */
 static void give(struct weir_arena *a, uint8_t *mem, size_t bytes) {
-    while (bytes >= GRAIN) {
-        unsigned c = class_of(bytes);
-        while (class_bytes(c) > bytes)
+    while (bytes >= ARENA_GRAIN) {
+        unsigned c = arena_class_of(bytes);
+        while (arena_class_bytes(c) > bytes)
             c--;
-        push(&a->classes[c], mem, class_bytes(c));
-        mem += class_bytes(c);
-        bytes -= class_bytes(c);
+        push(&a->classes[c], mem, arena_class_bytes(c));
+        mem += arena_class_bytes(c);
+        bytes -= arena_class_bytes(c);
     }
 }
 
 /* The rest is used up: divide the smallest larger free block, or what a larger
  * small class has left of its run. */
 static void *divide(struct weir_arena *a, unsigned c) {
-    size_t want = class_bytes(c);
-    for (unsigned larger = c + 1; larger < CLASSES; larger++) {
-        struct size_class *class = &a->classes[larger];
-        size_t size = class_bytes(larger);
+    size_t want = arena_class_bytes(c);
+    for (unsigned larger = c + 1; larger < ARENA_CLASSES; larger++) {
+        struct arena_class *class = &a->classes[larger];
+        size_t size = arena_class_bytes(larger);
         uint8_t *mem = pop(class, size);
         if (!mem && class->run_end - class->run >= (ptrdiff_t)size) {
             mem = class->run;
@@ -147,7 +104,7 @@ static void *divide(struct weir_arena *a, unsigned c) {
             return mem;
         }
     }
-    size_t left = (size_t)(a->end - a->rest) / GRAIN * GRAIN;
+    size_t left = (size_t)(a->end - a->rest) / ARENA_GRAIN * ARENA_GRAIN;
     if (left < want)
         return NULL;
     uint8_t *mem = a->rest;
@@ -156,12 +113,12 @@ static void *divide(struct weir_arena *a, unsigned c) {
     return mem;
 }
 
-void *arena_alloc(struct weir_arena *a, size_t bytes) {
+void *arena_alloc_more(struct weir_arena *a, size_t bytes) {
     if (bytes > a->size / 2)
         return NULL;
-    unsigned c = class_of(bytes);
-    struct size_class *class = &a->classes[c];
-    size_t size = class_bytes(c);
+    unsigned c = arena_class_of(bytes);
+    struct arena_class *class = &a->classes[c];
+    size_t size = arena_class_bytes(c);
     void *mem = pop(class, size);
     if (!mem && size <= RUN_SIZE_MAX) {
         if (class->run_end - class->run < (ptrdiff_t)size) {
@@ -192,12 +149,18 @@ void *arena_zalloc(struct weir_arena *a, size_t bytes) {
     return mem ? memset(mem, 0, bytes) : NULL;
 }
 
-void arena_free(struct weir_arena *a, void *mem, size_t bytes) {
-    assert((uint8_t *)mem > (uint8_t *)a && (uint8_t *)mem < a->end);
-    unsigned c = class_of(bytes);
-    push(&a->classes[c], mem, class_bytes(c));
-    assert(a->used >= class_bytes(c));
-    a->used -= class_bytes(c);
+void arena_free_poisoned(struct weir_arena *a, void *mem, size_t bytes) {
+    unsigned c = arena_class_of(bytes);
+    push(&a->classes[c], mem, arena_class_bytes(c));
+    a->used -= arena_class_bytes(c);
+}
+
+void arena_set_cpu(struct weir_arena *a, uint32_t cpu) {
+    a->cpu = cpu;
+}
+
+uint32_t arena_cpu(const struct weir_arena *a) {
+    return a->cpu;
 }
 
 size_t weir_arena_used(const struct weir_arena *a) {

@@ -5,19 +5,71 @@
  * as host-order numbers, not complemented. */
 #include <stddef.h>
 #include <stdint.h>
-
-/* Fold a sum to 16 bits, carries added back in. */
-static inline uint16_t csum_fold(uint64_t sum) {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
-}
+#include <string.h>
 
 /* The sum of a piece that begins at an odd byte (RFC 1071 2(B)). */
 static inline uint16_t csum_swap(uint16_t sum) {
     return (uint16_t)(sum << 8 | sum >> 8);
+}
+
+/* Fold a sum to 16 bits, carries added back in. */
+static inline uint16_t csum_fold(uint64_t sum) {
+    /* A half added to the other comes out above, its carry brought round. */
+    sum += sum >> 32 | sum << 32;
+    uint32_t half = (uint32_t)(sum >> 32);
+    half += half >> 16 | half << 16;
+    return (uint16_t)(half >> 16);
+}
+
+/* Sum of `len` bytes, a multiple of 4, as the machine loads them: add such sums
+ * and make one csum_network of them. Short headers, in line. */
+static inline uint64_t csum_header(const uint8_t *p, unsigned len) {
+    uint64_t sum = 0;
+    for (; len >= 8; len -= 8, p += 8) {
+        uint64_t two;
+        memcpy(&two, p, sizeof(two));
+        sum += (two & 0xffffffff) + (two >> 32);
+    }
+    if (len >= 4) {
+        uint32_t word;
+        memcpy(&word, p, sizeof(word));
+        sum += word;
+    }
+    return sum;
+}
+/* The same of any length, with the vectors that `cpu` (enum weir_cpu) has. */
+uint64_t csum_long(const uint8_t *p, size_t len, uint32_t cpu);
+
+/* An odd byte is the first of its word. */
+static inline uint64_t csum_tail(const uint8_t *p, size_t len) {
+    uint64_t sum = 0;
+    if (len & 2) {
+        uint16_t word;
+        memcpy(&word, p, sizeof(word));
+        sum = word;
+        p += 2;
+    }
+    if (len & 1) {
+        uint16_t word = 0;
+        memcpy(&word, p, 1);
+        sum += word;
+    }
+    return sum;
+}
+
+static inline uint64_t csum_bytes(const uint8_t *p, size_t len, uint32_t cpu) {
+    if (len >= 64)
+        return csum_long(p, len, cpu);
+    return csum_header(p, (unsigned)len & ~3u) +
+           csum_tail(p + (len & ~(size_t)3), len & 3);
+}
+
+static inline uint16_t csum_network(uint64_t native) {
+    uint16_t folded = csum_fold(native);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    folded = csum_swap(folded);
+#endif
+    return folded;
 }
 
 /* Folded sum of `len` bytes (an odd last one is padded with zero), added to

@@ -61,6 +61,7 @@
     X("net.ipv4.tcp_autocorking", tcp_autocorking, 1, 0, 1)                    \
     X("net.ipv4.tcp_rto_min_us", tcp_rto_min_us, 200000, 1, INT32_MAX)         \
     X("net.ipv4.tcp_timewait_len", tcp_timewait_len, 60, 0, 3600)              \
+    X("net.ipv4.tcp_prediction", tcp_prediction, 1, 0, 1)                      \
     X("net.ipv4.neigh.default.base_reachable_time_ms", neigh_reachable_ms,     \
       30000, 1, INT32_MAX)                                                     \
     X("net.ipv4.neigh.default.gc_stale_time", neigh_gc_stale, 60, 1,           \

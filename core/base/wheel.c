@@ -41,6 +41,7 @@ struct slot {
 
 struct wheel {
     uint64_t tick;             /* where the wheel stands */
+    uint32_t levels;           /* a bit a level that is not empty */
     uint64_t occupied[LEVELS]; /* a bit a slot */
     struct slot slots[LEVELS][SLOTS];
 };
@@ -89,6 +90,7 @@ static void link_in(struct wheel *w, struct wtimer *t, enum wtimer_kind kind) {
     last->next = t;
     set_prev(head, t, 0);
     w->occupied[level] |= (uint64_t)1 << i;
+    w->levels |= 1u << level;
 }
 
 void wheel_disarm(struct wheel *w, struct wtimer *t) {
@@ -102,6 +104,8 @@ void wheel_disarm(struct wheel *w, struct wtimer *t) {
         size_t n = (size_t)((struct slot *)(void *)next - &w->slots[0][0]);
         assert(n < (size_t)LEVELS * SLOTS);
         w->occupied[n / SLOTS] &= ~((uint64_t)1 << (n % SLOTS));
+        if (!w->occupied[n / SLOTS])
+            w->levels &= ~(1u << n / SLOTS);
     }
 }
 
@@ -115,14 +119,11 @@ void wheel_arm(struct wheel *w, struct wtimer *t, enum wtimer_kind kind,
 /* The first occupied slot: false where there is none. No slot before the
  * wheel's own place is ever occupied. */
 static bool first_slot(const struct wheel *w, unsigned *level, unsigned *i) {
-    for (unsigned l = 0; l < LEVELS; l++) {
-        if (w->occupied[l]) {
-            *level = l;
-            *i = (unsigned)__builtin_ctzll(w->occupied[l]);
-            return true;
-        }
-    }
-    return false;
+    if (!w->levels)
+        return false;
+    *level = (unsigned)__builtin_ctz(w->levels);
+    *i = (unsigned)__builtin_ctzll(w->occupied[*level]);
+    return true;
 }
 
 /* The tick at which a slot begins. */

@@ -28,6 +28,7 @@ static struct fib_table *table_of(struct ip *ip, const struct fib_entry *e) {
 
 static void entry_free(struct ip *ip, struct fib_entry *e) {
     struct fib_table *table = table_of(ip, e);
+    dst_forget(ip);
     hash_remove(&table->hash, &e->node);
     if (--table->count[e->plen] == 0)
         table->plens &= ~((uint64_t)1 << e->plen);
@@ -60,6 +61,7 @@ static int fib_add(struct ip *ip, const struct fib_entry *config) {
     struct fib_entry *e = arena_alloc(ip->env->arena, sizeof(*e));
     if (!e)
         return -ENOMEM;
+    dst_forget(ip);
     *e = *config;
     e->order = ip->route_order++;
     hash_insert(&table->hash, &e->node, h);

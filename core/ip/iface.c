@@ -35,6 +35,7 @@ int ip_if_add(struct ip *ip, const struct weir_if *config) {
     iface->loopback = config->loopback;
     iface->mtu = config->mtu;
     iface->features = config->features;
+    dst_forget(ip);
     ip->ifs[++ip->nifs] = iface;
     iface->ifindex = (uint16_t)ip->nifs;
     return iface->ifindex;
@@ -64,6 +65,7 @@ int ip_if_set_up(struct ip *ip, unsigned ifindex, bool up) {
     if (iface->up == up)
         return 0;
     iface->up = up;
+    dst_forget(ip);
     struct weir_event *ev = env_record(ip->env, WEIR_EV_LINK, 0);
     if (ev) {
         ev->link.link = (uint8_t)ifindex;
@@ -104,6 +106,7 @@ int ip_addr_add(struct ip *ip, unsigned ifindex, const struct weir_addr *addr,
     x->plen = (uint8_t)plen;
     x->ifindex = (uint16_t)ifindex;
     list_push_back(&ip->addrs, &x->link);
+    dst_forget(ip);
     fib_sync_addrs(ip);
     return 0;
 }
@@ -115,6 +118,7 @@ int ip_addr_del(struct ip *ip, unsigned ifindex, const struct weir_addr *addr) {
         if (x->addr == a && x->ifindex == ifindex && weir_addr_is_v4(addr)) {
             list_remove(&x->link);
             arena_free(ip->env->arena, x, sizeof(*x));
+            dst_forget(ip);
             fib_sync_addrs(ip);
             return 0;
         }
@@ -162,11 +166,23 @@ uint32_t addr_select(const struct ip *ip, unsigned ifindex, uint32_t dst) {
 
 /* ---- the last step down ---- */
 
-static void queue_out(struct ip *ip, struct ip_if *iface,
-                      struct weir_pkt *pkt) {
+static void queue_loop(struct ip *ip, struct ip_if *iface,
+                       struct weir_pkt *pkt) {
     pkt->t_ns = ip->env->now;
+    pkt->ifindex = iface->ifindex;
+    pkt_queue_push(&ip->loop, pkt);
+}
+
+void if_queue(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt) {
     iface->stats.tx_frames++;
     iface->stats.tx_bytes += pkt->len;
+    if (iface->loopback) {
+        queue_loop(ip, iface, pkt);
+        if (ip->outside.tap)
+            ip->outside.tap(ip->outside.tap_ctx, pkt, ip->env->now);
+        return;
+    }
+    pkt->t_ns = ip->env->now;
     pkt_queue_push(&iface->out, pkt);
     if (iface->queued)
         return;
@@ -177,13 +193,6 @@ static void queue_out(struct ip *ip, struct ip_if *iface,
     else
         ip->out_head = iface;
     ip->out_tail = iface;
-}
-
-static void queue_loop(struct ip *ip, struct ip_if *iface,
-                       struct weir_pkt *pkt) {
-    pkt->t_ns = ip->env->now;
-    pkt->ifindex = iface->ifindex;
-    pkt_queue_push(&ip->loop, pkt);
 }
 
 static void no_memory(struct ip *ip) {
@@ -205,11 +214,7 @@ void if_send(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
     if (pkt->flags & WEIR_PKT_CSUM_PARTIAL)
         pkt->csum_start = (uint16_t)(pkt->csum_start + ETHER_HDR);
     if (iface->loopback) {
-        iface->stats.tx_frames++;
-        iface->stats.tx_bytes += pkt->len;
-        queue_loop(ip, iface, pkt);
-        if (ip->outside.tap)
-            ip->outside.tap(ip->outside.tap_ctx, pkt, ip->env->now);
+        if_queue(ip, iface, pkt);
         return;
     }
     bool sums = iface->features & WEIR_LINK_CSUM;
@@ -223,7 +228,7 @@ void if_send(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
     }
     while (pkt) {
         struct weir_pkt *next = pkt->next;
-        queue_out(ip, iface, pkt);
+        if_queue(ip, iface, pkt);
         pkt = next;
     }
 }

@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 
+#include "base/checksum.h"
 #include "ip/state.h"
 #include "wire/ether.h"
 #include "wire/icmp.h"
@@ -187,17 +188,24 @@ static void ip4_input(struct ip *ip, struct weir_pkt *pkt, bool trusted,
     COUNT(ip->env, Ip, InReceives);
     if (!header_ok(ip, pkt, trusted, &h))
         return;
-    pkt_trim_to(pkt, h.len); /* Ethernet pads short frames */
-    enum weir_reason reason = trusted ? WEIR_NONE : martian(ip, &h);
-    if (reason) {
-        COUNT(ip->env, Ip, InAddrErrors);
-        drop(ip, pkt, &h, reason);
-        return;
-    }
-    bool broadcast;
-    if (!is_for_us(ip, &h, &broadcast)) {
-        not_ours(ip, pkt, &h);
-        return;
+    if (h.len != pkt->len)
+        pkt_trim_to(pkt, h.len); /* Ethernet pads short frames */
+    bool broadcast = false;
+    struct ip_pair *pair = &ip->pairs[pair_slot(h.src, h.dst)];
+    if (pair->src != h.src || pair->dst != h.dst || pair->gen != ip->gen ||
+        pair->trusted != trusted) {
+        enum weir_reason reason = trusted ? WEIR_NONE : martian(ip, &h);
+        if (reason) {
+            COUNT(ip->env, Ip, InAddrErrors);
+            drop(ip, pkt, &h, reason);
+            return;
+        }
+        if (!is_for_us(ip, &h, &broadcast)) {
+            not_ours(ip, pkt, &h);
+            return;
+        }
+        if (!broadcast)
+            *pair = (struct ip_pair){h.src, h.dst, ip->gen, trusted};
     }
     uint8_t *raw = ip->rx_hdr;
     copy_header(raw, pkt->head + pkt->head_off, h.hlen);
@@ -206,6 +214,44 @@ static void ip4_input(struct ip *ip, struct weir_pkt *pkt, bool trusted,
         ip_reassemble(ip, pkt, &h, raw, ifindex);
     else
         ip_deliver(ip, pkt, &h, raw, ifindex, broadcast);
+}
+
+/* The frame nearly everybody gets, with nothing about it to be weighed: to our
+ * MAC address, IPv4 without options or fragments, all of it in the head,
+ * between two addresses that were judged before. False: nothing was done. */
+static bool plain_frame(struct ip *ip, struct ip_if *iface,
+                        struct weir_pkt *pkt, bool trusted) {
+    const uint8_t *f = pkt->head + pkt->head_off, *p = f + ETHER_HDR;
+    if (pkt->head_len < ETHER_HDR + IP4_HDR_MIN || !iface->up ||
+        (!iface->loopback && memcmp(f, iface->mac, ETHER_MAC)) ||
+        get16(f + 12) != ETHER_IP4 || p[0] != 0x45 || get16(p + 6) & 0x3fff ||
+        get16(p + 2) != pkt->len - ETHER_HDR)
+        return false;
+    uint32_t src = get32(p + 12), dst = get32(p + 16);
+    const struct ip_pair *pair = &ip->pairs[pair_slot(src, dst)];
+    uint8_t proto = p[9];
+    if (pair->src != src || pair->dst != dst || pair->gen != ip->gen ||
+        pair->trusted != trusted || proto != ip->outside.number[0] ||
+        (!trusted && csum_network(csum_header(p, IP4_HDR_MIN)) != 0xffff))
+        return false;
+    struct env *env = ip->env;
+    pkt->flags &= (uint8_t)~WEIR_PKT_LINK_BROADCAST;
+    COUNT(env, Ip, InReceives);
+    COUNT(env, Ip, InDelivers);
+    const struct ip_rx rx = {
+        .src = weir_addr_v4(src),
+        .dst = weir_addr_v4(dst),
+        .ifindex = iface->ifindex,
+        .proto = proto,
+        .ttl = p[8],
+        .tos = p[1],
+        .loopback = iface->loopback,
+    };
+    copy_header(ip->rx_hdr, p, IP4_HDR_MIN);
+    ip->rx_hdr_len = IP4_HDR_MIN;
+    pkt_trim_front(pkt, ETHER_HDR + IP4_HDR_MIN);
+    ip->outside.proto[0]->input(ip->outside.room[0], pkt, &rx);
+    return true;
 }
 
 /* Is the frame for this interface? Sets WEIR_PKT_LINK_BROADCAST. */
@@ -229,7 +275,12 @@ void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
     iface->stats.rx_frames++;
     iface->stats.rx_bytes += pkt->len;
     pkt->ifindex = iface->ifindex;
-    const uint8_t *p = pkt_pull(pkt, ETHER_HDR);
+    const uint8_t *p;
+    if (plain_frame(ip, iface, pkt, trusted)) {
+        env->cause = cause;
+        return;
+    }
+    p = pkt_pull(pkt, ETHER_HDR);
     if (!iface->up || !p || !frame_is_ours(iface, pkt, p)) {
         iface->stats.rx_dropped++;
         pkt_drop(env, pkt,

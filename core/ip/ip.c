@@ -25,6 +25,7 @@ struct ip *ip_create(struct env *env, const uint8_t seed[16]) {
     if (!ip)
         return NULL;
     ip->env = env;
+    ip->gen = 1;
     memcpy(ip->id_key, seed, sizeof(ip->id_key));
     list_init(&ip->addrs);
     list_init(&ip->routes);

@@ -98,6 +98,7 @@ struct ip_way {
     uint32_t mtu;
     uint32_t features; /* enum weir_link_feature */
     bool loopback;
+    bool aging; /* may change without ip_generation: a path MTU expires */
 };
 int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
              unsigned ifindex, bool broadcast_ok, struct ip_way *way);
@@ -110,6 +111,13 @@ int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
  * gone in any case, dropped with a reason. pkt->event should name the event
  * that sent it. */
 int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow);
+
+/* The same where nothing has to be asked or cut: false where it does, and then
+ * nothing was done. For TCP: a checksum lies in the head. */
+bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt,
+                     const struct ip_flow *flow);
+/* Changes with everything ip_route's answers depend on; never 0. */
+uint32_t ip_generation(const struct ip *ip);
 
 /* Is the address one of ours (bind)? For any, broadcast and multicast too
  * where `for_bind` of a datagram socket. */

@@ -40,8 +40,7 @@ static uint64_t key(const struct ip *ip, uint32_t addr, unsigned ifindex) {
     return mix64(((uint64_t)ifindex << 32 | addr) ^ secret);
 }
 
-static struct neigh *find(const struct ip *ip, uint32_t addr,
-                          unsigned ifindex) {
+struct neigh *neigh_find(const struct ip *ip, uint32_t addr, unsigned ifindex) {
     for (struct hash_node *h = hash_first(&ip->neighs, key(ip, addr, ifindex));
          h; h = hash_next(h)) {
         struct neigh *n = container_of(h, struct neigh, node);
@@ -85,6 +84,7 @@ static void neigh_free(struct ip *ip, struct neigh *n) {
     while ((pkt = pkt_queue_pop(&n->pending)))
         drop_pending(ip, n, pkt, WEIR_NEIGH_FAILED);
     wheel_disarm(ip->env->wheel, &n->timer);
+    dst_forget(ip);
     hash_remove(&ip->neighs, &n->node);
     list_remove(&n->link);
     arena_free(ip->env->arena, n, sizeof(*n));
@@ -137,6 +137,7 @@ static struct neigh *make(struct ip *ip, uint32_t addr, unsigned ifindex) {
     n->addr = addr;
     n->ifindex = (uint16_t)ifindex;
     n->used = n->updated = ip->env->now;
+    dst_forget(ip);
     hash_insert(&ip->neighs, &n->node, key(ip, addr, ifindex));
     list_push_back(&ip->neigh_lru, &n->link);
     return n;
@@ -278,7 +279,7 @@ void neigh_output(struct ip *ip, struct ip_if *iface, uint32_t next_hop,
         pkt_drop(env, pkt, WEIR_DEV_READY, NULL);
         return;
     }
-    struct neigh *n = find(ip, next_hop, iface->ifindex);
+    struct neigh *n = neigh_find(ip, next_hop, iface->ifindex);
     if (!n)
         n = make(ip, next_hop, iface->ifindex);
     if (!n) {
@@ -286,11 +287,28 @@ void neigh_output(struct ip *ip, struct ip_if *iface, uint32_t next_hop,
         pkt_drop(env, pkt, WEIR_NEIGH_CREATEFAIL, NULL);
         return;
     }
-    n->used = env->now;
+    neigh_send(ip, iface, n, pkt);
+}
+
+static void use(struct ip *ip, struct neigh *n) {
+    n->used = ip->env->now;
     if (ip->neigh_lru.prev != &n->link) {
         list_remove(&n->link);
         list_push_back(&ip->neigh_lru, &n->link);
     }
+}
+
+bool neigh_ready(struct ip *ip, struct neigh *n) {
+    if (!(n->state & VALID) || n->state == WEIR_NUD_STALE)
+        return false;
+    use(ip, n);
+    return true;
+}
+
+void neigh_send(struct ip *ip, struct ip_if *iface, struct neigh *n,
+                struct weir_pkt *pkt) {
+    struct env *env = ip->env;
+    use(ip, n);
     if (!(n->state & VALID)) {
         resolve(ip, n, pkt);
         return;
@@ -316,7 +334,7 @@ static void flush_pending(struct ip *ip, struct neigh *n) {
 void neigh_learn(struct ip *ip, struct ip_if *iface,
                  const struct neigh_news *news) {
     struct env *env = ip->env;
-    struct neigh *n = find(ip, news->addr, iface->ifindex);
+    struct neigh *n = neigh_find(ip, news->addr, iface->ifindex);
     if (!n && news->create)
         n = make(ip, news->addr, iface->ifindex);
     if (!n || n->state == WEIR_NUD_PERMANENT)
@@ -344,12 +362,10 @@ void neigh_learn(struct ip *ip, struct ip_if *iface,
 }
 
 void ip_confirm(struct ip *ip, const struct weir_addr *dst) {
-    struct ip_path path;
-    if (!weir_addr_is_v4(dst) ||
-        !path_lookup(ip, weir_addr_to_v4(dst), 0, &path) ||
-        path.type != FIB_UNICAST)
+    if (!weir_addr_is_v4(dst))
         return;
-    struct neigh *n = find(ip, path.next_hop, path.iface->ifindex);
+    const struct ip_dst *d = dst_get(ip, weir_addr_to_v4(dst), 0);
+    struct neigh *n = d ? d->path.neigh : NULL;
     if (n && (n->state & VALID))
         n->confirmed = ip->env->now;
 }

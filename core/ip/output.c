@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "base/checksum.h"
 #include "ip/state.h"
 #include "wire/ether.h"
 #include "wire/tcp.h"
@@ -40,6 +41,8 @@ static void send_one(struct ip *ip, struct weir_pkt *pkt,
         if_send(ip, iface, pkt, mac, ETHER_IP4);
     } else if (iface->loopback) {
         if_send(ip, iface, pkt, nobody, ETHER_IP4);
+    } else if (path->neigh && iface->up) {
+        neigh_send(ip, iface, path->neigh, pkt);
     } else {
         neigh_output(ip, iface, to, pkt);
     }
@@ -101,21 +104,88 @@ static int refuse(struct ip *ip, struct weir_pkt *pkt,
     return env_fail(ip->env, error, reason);
 }
 
+/* Complete the transport's checksum of a packet whose header is in its head. */
+static void finish_sum(struct weir_pkt *pkt, uint8_t *transport) {
+    uint16_t sum = (uint16_t)~pkt_sum(pkt, 0, 0);
+    put16(transport + pkt->csum_offset, sum);
+    pkt->flags &= (uint8_t)~WEIR_PKT_CSUM_PARTIAL;
+}
+
+/* To somebody who can be sent to at once: lo, or a neighbour that is known. The
+ * MAC address, or NULL where more has to be done. */
+static const uint8_t *plain_mac(struct ip *ip, const struct ip_dst *d,
+                                uint32_t src) {
+    static const uint8_t nobody[6];
+    if (!d->path.iface->up)
+        return NULL;
+    if (d->path.type == FIB_LOCAL)
+        return nobody;
+    if (d->path.type != FIB_UNICAST || !d->path.neigh || ip4_is_loopback(src) ||
+        !neigh_ready(ip, d->path.neigh))
+        return NULL;
+    return d->path.neigh->mac;
+}
+
+/* No fragments, and no cutting that the link would not do. */
+static bool plain_size(const struct weir_pkt *pkt, const struct ip_dst *d) {
+    const uint32_t can = WEIR_LINK_CSUM | WEIR_LINK_GSO;
+    if (pkt->len > IP4_PACKET_MAX - IP4_HDR_MIN)
+        return false;
+    if (!pkt->gso_size)
+        return pkt->len + IP4_HDR_MIN <= d->mtu;
+    return (d->path.iface->features & can) == can &&
+           pkt->head_len + pkt->gso_size + (uint32_t)IP4_HDR_MIN <= d->mtu;
+}
+
+bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt,
+                     const struct ip_flow *flow) {
+    struct env *env = ip->env;
+    uint32_t src = weir_addr_to_v4(&flow->src);
+    const struct ip_dst *d =
+        dst_get(ip, weir_addr_to_v4(&flow->dst), flow->ifindex);
+    if (!d || !flow->df || !plain_size(pkt, d))
+        return false;
+    const uint8_t *mac = plain_mac(ip, d, src);
+    if (!mac)
+        return false;
+    struct ip_if *iface = ip->ifs[d->path.iface->ifindex];
+    COUNT(env, Ip, OutRequests);
+    uint8_t *p = pkt->head + pkt->head_off;
+    if (iface->features & WEIR_LINK_CSUM)
+        pkt->csum_start = ETHER_HDR + IP4_HDR_MIN;
+    else
+        finish_sum(pkt, p);
+    pkt_push(pkt, ETHER_HDR + IP4_HDR_MIN);
+    p -= IP4_HDR_MIN;
+    put32(p, 0x45000000u | (uint32_t)flow->tos << 16 | (pkt->len - ETHER_HDR));
+    put32(p + 4, 0x4000); /* no identity (RFC 6864 4.1), DF */
+    uint32_t ttl = flow->ttl ? flow->ttl : (uint8_t)env->sysctl.ip_default_ttl;
+    put32(p + 8, ttl << 24 | (uint32_t)flow->proto << 16);
+    put32(p + 12, src);
+    put32(p + 16, weir_addr_to_v4(&flow->dst));
+    put16(p + 10, (uint16_t)~csum_network(csum_header(p, IP4_HDR_MIN)));
+    ether_emit(p - ETHER_HDR, mac, iface->mac, ETHER_IP4);
+    if_queue(ip, iface, pkt);
+    return true;
+}
+
 int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow) {
     struct env *env = ip->env;
     uint32_t src = weir_addr_to_v4(&flow->src);
     uint32_t dst = weir_addr_to_v4(&flow->dst);
     COUNT(env, Ip, OutRequests);
-    struct ip_path path;
     unsigned ifindex = flow->ifindex;
     if (!ifindex && (dst == IP4_BROADCAST || ip4_is_multicast(dst))) {
         const struct fib_entry *e = fib_lookup(ip, &ip->local, src, 0);
         ifindex = e ? e->ifindex : 0;
     }
-    if (!path_lookup(ip, dst, ifindex, &path)) {
+    const struct ip_dst *d = dst_get(ip, dst, ifindex);
+    if (!d) {
         COUNT(env, Ip, OutNoRoutes);
         return refuse(ip, pkt, flow, ENETUNREACH, WEIR_IP_OUTNOROUTES);
     }
+    const struct ip_path path = d->path; /* what follows may forget it */
+    const uint32_t mtu = d->mtu;
     if (path.type == FIB_BROADCAST && !ip4_is_multicast(dst) &&
         !flow->broadcast_ok)
         return refuse(ip, pkt, flow, EACCES, WEIR_IP_INVALID_DEST);
@@ -136,5 +206,5 @@ int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow) {
     ip4_emit(pkt_push(pkt, IP4_HDR_MIN), &h);
     if (pkt->flags & WEIR_PKT_CSUM_PARTIAL)
         pkt->csum_start = (uint16_t)(pkt->csum_start + IP4_HDR_MIN);
-    return ip_emit(ip, pkt, &path, path_mtu(ip, &path, dst));
+    return ip_emit(ip, pkt, &path, mtu);
 }

@@ -14,6 +14,7 @@ bool peer_init(struct ip *ip) {
 }
 
 static void forget(struct ip *ip, struct ip_peer *peer) {
+    dst_forget(ip);
     hash_remove(&ip->peers, &peer->node);
     list_remove(&peer->link);
     arena_free(ip->env->arena, peer, sizeof(*peer));
@@ -55,6 +56,7 @@ struct ip_peer *peer_get(struct ip *ip, uint32_t addr) {
     if (!peer)
         return NULL;
     peer->addr = addr;
+    dst_forget(ip);
     hash_insert(&ip->peers, &peer->node, key(ip, addr));
     list_push_back(&ip->peer_lru, &peer->link);
     return peer;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which way a packet goes: from a destination to an interface, a next hop, a
- * source address and an MTU (RFC 1122 3.3.1). Unlike Linux there is no cache of
- * destinations; what must be remembered of one is in peer.c.
+ * source address and an MTU (RFC 1122 3.3.1). Answers are remembered in dst.c;
+ * what must be remembered of a destination is in peer.c.
  */
 #include <errno.h>
 
@@ -68,6 +68,15 @@ uint32_t path_mtu(struct ip *ip, const struct ip_path *path, uint32_t dst) {
     return path->type == FIB_UNICAST ? peer_mtu(ip, dst, mtu) : mtu;
 }
 
+/* As ip_is_local; what dst.c remembers says it sooner. */
+static bool is_ours(struct ip *ip, uint32_t addr) {
+    const struct ip_dst *d = dst_get(ip, addr, 0);
+    if (d && d->path.type == FIB_LOCAL && addr)
+        return true;
+    const struct weir_addr a = weir_addr_v4(addr);
+    return ip_is_local(ip, &a);
+}
+
 int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
              unsigned ifindex, bool broadcast_ok, struct ip_way *way) {
     struct env *env = ip->env;
@@ -76,28 +85,29 @@ int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
     uint32_t to = weir_addr_is_v4(dst) ? weir_addr_to_v4(dst) : 0;
     bool fixed = !weir_addr_is_any(src);
     uint32_t from = fixed ? weir_addr_to_v4(src) : 0;
-    if (fixed && !ip_is_local(ip, src))
+    if (fixed && !is_ours(ip, from))
         return env_fail(env, EINVAL, WEIR_ADDR_NOT_LOCAL);
     /* Linux: a source address names the link of a limited broadcast. */
     if (!ifindex && fixed && (to == IP4_BROADCAST || ip4_is_multicast(to))) {
         const struct fib_entry *e = fib_lookup(ip, &ip->local, from, 0);
         ifindex = e->ifindex;
     }
-    struct ip_path path;
-    if (!path_lookup(ip, to, ifindex, &path)) {
+    const struct ip_dst *d = dst_get(ip, to, ifindex);
+    if (!d) {
         COUNT(env, Ip, OutNoRoutes);
         return env_fail(env, ENETUNREACH, WEIR_NO_ROUTE);
     }
-    if (path.type == FIB_BROADCAST && !ip4_is_multicast(to) && !broadcast_ok)
+    if (d->path.type == FIB_BROADCAST && !ip4_is_multicast(to) && !broadcast_ok)
         return env_fail(env, EACCES, WEIR_NOT_SUPPORTED);
     /* RFC 1122 3.2.1.3 (g): 127.x never leaves the host. */
-    if (fixed && ip4_is_loopback(from) && !path.iface->loopback)
+    if (fixed && ip4_is_loopback(from) && !d->path.iface->loopback)
         return env_fail(env, EINVAL, WEIR_IP_INVALID_SOURCE);
     if (!fixed)
-        *src = weir_addr_v4(path.source);
-    *way = (struct ip_way){.ifindex = path.iface->ifindex,
-                           .mtu = path_mtu(ip, &path, to),
-                           .features = path.iface->features,
-                           .loopback = path.iface->loopback};
+        *src = weir_addr_v4(d->path.source);
+    *way = (struct ip_way){.ifindex = d->path.iface->ifindex,
+                           .mtu = d->mtu,
+                           .features = d->path.iface->features,
+                           .loopback = d->path.iface->loopback,
+                           .aging = d->aging};
     return 0;
 }

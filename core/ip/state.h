@@ -77,7 +77,26 @@ struct ip_path {
     uint32_t next_hop;         /* whom to ask ARP for */
     uint32_t source;           /* preferred source address, 0: none */
     enum fib_type type;        /* multicast counts as broadcast */
+    struct neigh *neigh;       /* next_hop's, where it is known already */
 };
+
+/* dst.c: the last answer about a destination. */
+struct ip_dst {
+    uint32_t dst, gen;
+    uint16_t ifindex; /* asked for; 0: any */
+    bool known;       /* there is a route */
+    bool aging;       /* a path MTU may expire: ask again each time */
+    uint32_t mtu;
+    struct ip_path path;
+};
+
+/* Frames from src to dst are for this host, and their addresses lawful. */
+struct ip_pair {
+    uint32_t src, dst, gen;
+    bool trusted; /* on lo, where fewer addresses are unlawful */
+};
+
+enum { DST_BITS = 7, DSTS = 1 << DST_BITS };
 
 struct ip_peer {
     struct hash_node node;
@@ -118,6 +137,10 @@ struct ip {
     struct fib_table local, main; /* looked up in this order, as Linux does */
     struct list routes;
     uint32_t route_order;
+
+    uint32_t gen; /* of all that dst.c remembers; never 0 */
+    struct ip_dst dsts[DSTS];
+    struct ip_pair pairs[DSTS];
 
     struct hash neighs;
     struct list neigh_lru;
@@ -187,6 +210,9 @@ struct ip_if *if_get(const struct ip *ip, unsigned ifindex); /* or NULL */
 /* Send a packet that begins at its IP header to a link-layer address. */
 void if_send(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
              const uint8_t mac[6], uint16_t ethertype);
+/* A whole frame for the link, or lo: queue it until it is taken or delivered.
+ */
+void if_queue(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt);
 /* Hand a copy of a packet that begins at its IP header to ourselves, as if it
  * had arrived there: broadcasts. */
 void if_loop_back(struct ip *ip, struct ip_if *iface,
@@ -210,11 +236,41 @@ const struct fib_entry *fib_lookup(const struct ip *ip,
 bool path_lookup(struct ip *ip, uint32_t dst, unsigned ifindex,
                  struct ip_path *path);
 
+/* ---- dst.c ---- */
+static inline unsigned dst_slot(uint32_t dst) {
+    return dst * 0x9e3779b1u >> (32 - DST_BITS);
+}
+static inline unsigned pair_slot(uint32_t src, uint32_t dst) {
+    return dst_slot(src ^ dst);
+}
+/* All that was remembered is forgotten. */
+static inline void dst_forget(struct ip *ip) {
+    if (++ip->gen == 0)
+        ip->gen = 1;
+}
+const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst, unsigned ifindex);
+/* As path_lookup and path_mtu say; NULL: no route. */
+static inline const struct ip_dst *dst_get(struct ip *ip, uint32_t dst,
+                                           unsigned ifindex) {
+    const struct ip_dst *d = &ip->dsts[dst_slot(dst)];
+    if (d->gen == ip->gen && d->dst == dst && d->ifindex == ifindex &&
+        d->known && !d->aging)
+        return d;
+    return dst_fill(ip, dst, ifindex);
+}
+
 /* ---- neigh.c ---- */
 bool neigh_init(struct ip *ip);
+struct neigh *neigh_find(const struct ip *ip, uint32_t addr,
+                         unsigned ifindex); /* or NULL */
 /* Send a packet that begins at its IP header to a neighbour; takes it. */
 void neigh_output(struct ip *ip, struct ip_if *iface, uint32_t next_hop,
                   struct weir_pkt *pkt);
+/* The same to one that is known. */
+void neigh_send(struct ip *ip, struct ip_if *iface, struct neigh *n,
+                struct weir_pkt *pkt);
+/* It can be sent to as it is, and is being: false where neigh_send must act. */
+bool neigh_ready(struct ip *ip, struct neigh *n);
 /* An ARP packet says where `addr` is (RFC 826). `create`: it asked us. */
 struct neigh_news {
     uint32_t addr;

@@ -139,7 +139,7 @@ static void slices_trim_front(struct weir_pkt *pkt, uint32_t n) {
     }
 }
 
-uint8_t *pkt_pull(struct weir_pkt *pkt, uint32_t n) {
+uint8_t *pkt_pull_slices(struct weir_pkt *pkt, uint32_t n) {
     assert(n <= WEIR_PKT_ROOM);
     if (n > pkt->len)
         return NULL;
@@ -160,7 +160,7 @@ uint8_t *pkt_pull(struct weir_pkt *pkt, uint32_t n) {
     return pkt->head + pkt->head_off;
 }
 
-void pkt_trim_front(struct weir_pkt *pkt, uint32_t n) {
+void pkt_trim_slices(struct weir_pkt *pkt, uint32_t n) {
     assert(n <= pkt->len);
     uint32_t head = n < pkt->head_len ? n : pkt->head_len;
     pkt->head_off = (uint16_t)(pkt->head_off + head);
@@ -184,14 +184,6 @@ void pkt_trim_to(struct weir_pkt *pkt, uint32_t n) {
         pkt->nslices--;
     }
     pkt->head_len = (uint16_t)(pkt->head_len - excess);
-}
-
-uint8_t *pkt_push(struct weir_pkt *pkt, uint32_t n) {
-    assert(n <= pkt->head_off);
-    pkt->head_off = (uint16_t)(pkt->head_off - n);
-    pkt->head_len = (uint16_t)(pkt->head_len + n);
-    pkt->len += n;
-    return pkt->head + pkt->head_off;
 }
 
 bool pkt_append_range(struct weir_pkt *to, const struct weir_pkt *from,
@@ -232,17 +224,12 @@ bool pkt_append_range(struct weir_pkt *to, const struct weir_pkt *from,
     return true;
 }
 
-uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum) {
-    assert(off <= pkt->len);
-    uint64_t total = sum;
-    uint32_t at = 0; /* bytes summed so far: an odd one swaps what follows */
-    if (off < pkt->head_len) {
-        at = pkt->head_len - off;
-        total += csum_add(pkt->head + pkt->head_off + off, at, 0);
-        off = 0;
-    } else {
-        off -= pkt->head_len;
-    }
+/* Slices from `off` of them, where `at` bytes were summed before: an odd number
+ * of those swaps what follows. */
+static uint64_t slices_sum(const struct weir_pkt *pkt, uint32_t off,
+                           uint32_t at) {
+    uint64_t total = 0;
+    uint32_t cpu = arena_cpu(pkt->arena);
     for (unsigned i = 0; i < pkt->nslices; i++) {
         const struct weir_slice *s = &pkt->slice[i];
         if (off >= s->len) {
@@ -250,12 +237,28 @@ uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum) {
             continue;
         }
         uint32_t n = s->len - off;
-        uint16_t part = csum_add(s->buf->data + s->off + off, n, 0);
-        total += at & 1 ? csum_swap(part) : part;
+        uint64_t part = csum_bytes(s->buf->data + s->off + off, n, cpu);
+        total += at & 1 ? csum_swap(csum_fold(part)) : csum_fold(part);
         at += n;
         off = 0;
     }
-    return csum_fold(total);
+    return total;
+}
+
+uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum) {
+    assert(off <= pkt->len);
+    if (off >= pkt->head_len)
+        return csum_fold((uint64_t)sum +
+                         csum_network(slices_sum(pkt, off - pkt->head_len, 0)));
+    uint32_t n = pkt->head_len - off;
+    const uint8_t *p = pkt->head + pkt->head_off + off;
+    uint64_t native = csum_bytes(p, n, 0);
+    if (pkt->nslices == 1 && n % 2 == 0)
+        native += csum_bytes(pkt->slice[0].buf->data + pkt->slice[0].off,
+                             pkt->slice[0].len, arena_cpu(pkt->arena));
+    else if (pkt->nslices)
+        native = csum_fold(native) + slices_sum(pkt, 0, n);
+    return csum_fold((uint64_t)sum + csum_network(native));
 }
 
 void pkt_drop(struct env *env, struct weir_pkt *pkt, enum weir_reason reason,

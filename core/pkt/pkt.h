@@ -5,6 +5,7 @@
  * The core's verbs on packets; the struct and the public ones are in
  * "weir/pkt.h".
  */
+#include <assert.h>
 #include <stdbool.h>
 
 #include "base/env.h"
@@ -12,12 +13,31 @@
 
 /* Pointer to the first `n` bytes, contiguous; moves bytes of a slice into the
  * head where need be (n <= WEIR_PKT_ROOM). NULL: the packet is shorter. */
-uint8_t *pkt_pull(struct weir_pkt *pkt, uint32_t n);
+uint8_t *pkt_pull_slices(struct weir_pkt *pkt, uint32_t n);
+static inline uint8_t *pkt_pull(struct weir_pkt *pkt, uint32_t n) {
+    return n <= pkt->head_len ? pkt->head + pkt->head_off
+                              : pkt_pull_slices(pkt, n);
+}
 /* Forget the first / keep only the first `n` bytes. */
-void pkt_trim_front(struct weir_pkt *pkt, uint32_t n);
+void pkt_trim_slices(struct weir_pkt *pkt, uint32_t n);
+static inline void pkt_trim_front(struct weir_pkt *pkt, uint32_t n) {
+    if (n > pkt->head_len) {
+        pkt_trim_slices(pkt, n);
+        return;
+    }
+    pkt->head_off = (uint16_t)(pkt->head_off + n);
+    pkt->head_len = (uint16_t)(pkt->head_len - n);
+    pkt->len -= n;
+}
 void pkt_trim_to(struct weir_pkt *pkt, uint32_t n);
 /* Make room for `n` bytes in front and return them; asserts headroom. */
-uint8_t *pkt_push(struct weir_pkt *pkt, uint32_t n);
+static inline uint8_t *pkt_push(struct weir_pkt *pkt, uint32_t n) {
+    assert(n <= pkt->head_off);
+    pkt->head_off = (uint16_t)(pkt->head_off - n);
+    pkt->head_len = (uint16_t)(pkt->head_len + n);
+    pkt->len += n;
+    return pkt->head + pkt->head_off;
+}
 
 /* Append bytes [off, off + len) of `from` to `to`: slices are shared, bytes of
  * its head copied. False: no memory, or no slice is left. */

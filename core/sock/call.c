@@ -22,6 +22,7 @@ struct call_scope call_begin(struct weir_stack *s, enum weir_call call,
     ev->call.a0 = a0;
     ev->call.a1 = a1;
     ev->call.result = WEIR_CALL_PENDING;
+    scope.ev = ev;
     scope.id = s->env.cause = ev->id;
     return scope;
 }
@@ -31,8 +32,8 @@ ssize_t call_end(struct weir_stack *s, struct call_scope scope,
     if (!scope.id)
         return result;
     s->env.cause = 0;
-    struct weir_event *ev = weir_event_find(s->env.outside.rec, scope.id);
-    if (ev) {
+    struct weir_event *ev = scope.ev;
+    if (ev->id == scope.id) { /* else the ring has gone round meanwhile */
         ev->call.result = result > INT32_MAX ? INT32_MAX : (int32_t)result;
         if (result < 0)
             ev->call.reason = (uint8_t)s->env.last_reason;

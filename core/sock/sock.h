@@ -37,7 +37,17 @@ struct weir_stack {
 /* A handle for an endpoint (sets ep->handle), or -ENOMEM. */
 int handle_open(struct weir_stack *s, struct endpoint *ep);
 /* NULL where there is no such handle. */
-struct endpoint *handle_get(const struct weir_stack *s, int handle);
+static inline uintptr_t *handle_entry(const struct weir_stack *s,
+                                      uint32_t handle) {
+    return &s->handles.chunk[handle / HANDLE_CHUNK][handle % HANDLE_CHUNK];
+}
+static inline struct endpoint *handle_get(const struct weir_stack *s,
+                                          int handle) {
+    if (handle < 0 || (uint32_t)handle >= s->handles.top)
+        return NULL;
+    uintptr_t e = *handle_entry(s, (uint32_t)handle);
+    return e & 1 ? NULL : (struct endpoint *)e;
+}
 /* The same handle names another endpoint from now on. */
 void handle_move(struct weir_stack *s, int handle, struct endpoint *ep);
 void handle_close(struct weir_stack *s, int handle);
@@ -46,7 +56,8 @@ void handles_destroy(struct weir_stack *s);
 /* A call of the direct API (no door named a cause): its own CALL record, which
  * causes what the call does. */
 struct call_scope {
-    weir_event_id id; /* 0: a door has recorded the call */
+    struct weir_event *ev; /* its record, while `id` is still in it */
+    weir_event_id id;      /* 0: a door has recorded the call */
 };
 struct call_scope call_begin(struct weir_stack *s, enum weir_call call,
                              int sock, uint32_t a0, uint32_t a1);

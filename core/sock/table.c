@@ -9,10 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 
-static uintptr_t *entry(const struct weir_stack *s, uint32_t handle) {
-    return &s->handles.chunk[handle / HANDLE_CHUNK][handle % HANDLE_CHUNK];
-}
-
 static bool grow(struct weir_stack *s) {
     struct handles *h = &s->handles;
     struct weir_arena *a = s->env.arena;
@@ -40,7 +36,7 @@ int handle_open(struct weir_stack *s, struct endpoint *ep) {
     uint32_t handle;
     if (h->nfree > HANDLE_REST) {
         handle = h->free_head;
-        h->free_head = (uint32_t)(*entry(s, handle) >> 1);
+        h->free_head = (uint32_t)(*handle_entry(s, handle) >> 1);
         h->nfree--;
     } else {
         if (h->top == h->nchunks * HANDLE_CHUNK &&
@@ -48,32 +44,25 @@ int handle_open(struct weir_stack *s, struct endpoint *ep) {
             return env_fail(&s->env, ENOMEM, WEIR_NOMEM);
         handle = h->top++;
     }
-    *entry(s, handle) = (uintptr_t)ep;
+    *handle_entry(s, handle) = (uintptr_t)ep;
     ep->handle = (int32_t)handle;
     return (int)handle;
 }
 
-struct endpoint *handle_get(const struct weir_stack *s, int handle) {
-    if (handle < 0 || (uint32_t)handle >= s->handles.top)
-        return NULL;
-    uintptr_t e = *entry(s, (uint32_t)handle);
-    return e & 1 ? NULL : (struct endpoint *)e;
-}
-
 void handle_move(struct weir_stack *s, int handle, struct endpoint *ep) {
     assert(handle_get(s, handle));
-    *entry(s, (uint32_t)handle) = (uintptr_t)ep;
+    *handle_entry(s, (uint32_t)handle) = (uintptr_t)ep;
     ep->handle = handle;
 }
 
 void handle_close(struct weir_stack *s, int handle) {
     struct handles *h = &s->handles;
     assert(handle_get(s, handle));
-    *entry(s, (uint32_t)handle) = 1;
+    *handle_entry(s, (uint32_t)handle) = 1;
     if (h->nfree++ == 0)
         h->free_head = (uint32_t)handle;
     else
-        *entry(s, h->free_tail) = (uintptr_t)(uint32_t)handle << 1 | 1;
+        *handle_entry(s, h->free_tail) = (uintptr_t)(uint32_t)handle << 1 | 1;
     h->free_tail = (uint32_t)handle;
 }
 

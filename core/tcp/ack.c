@@ -14,23 +14,24 @@ static bool too_old(const struct tcp_conn *c, tcp_seq ack) {
 }
 
 /* RFC 9293 3.10.7.4: SND.WL1, SND.WL2. */
-static bool window_is_news(const struct tcp_conn *c,
-                           const struct tcp_segment *seg, uint32_t wnd) {
-    return seq_gt(seg->ack, c->snd.una) || seq_gt(seg->seq, c->snd.wl1) ||
-           (seq_eq(seg->seq, c->snd.wl1) && wnd > c->snd.wnd);
+static bool window_is_news(const struct tcp_conn *c, tcp_seq seq, tcp_seq ack,
+                           uint32_t wnd) {
+    return seq_gt(ack, c->snd.una) || seq_gt(seq, c->snd.wl1) ||
+           (seq_eq(seq, c->snd.wl1) && wnd > c->snd.wnd);
 }
 
 /* True where the window opened. */
-static bool update_window(struct tcp_conn *c, const struct tcp_segment *seg) {
-    uint32_t wnd = (uint32_t)seg->h.window << c->snd_wscale, was = c->snd.wnd;
+static bool update_window(struct tcp_conn *c, tcp_seq seq, tcp_seq ack,
+                          uint32_t wnd) {
+    uint32_t was = c->snd.wnd;
     tcp_seq edge = seq_add(c->snd.una, was);
-    if (!window_is_news(c, seg, wnd))
+    if (!window_is_news(c, seq, ack, wnd))
         return false;
-    c->snd.wl1 = seg->seq;
+    c->snd.wl1 = seq;
     c->snd.wnd = wnd;
     if (c->work && wnd > c->work->wnd_max)
         c->work->wnd_max = wnd;
-    return seq_gt(seq_add(seg->ack, wnd), edge);
+    return seq_gt(seq_add(ack, wnd), edge);
 }
 
 /* Records that are acknowledged leave. */
@@ -58,6 +59,15 @@ static void clean(struct tcp *tcp, struct tcp_conn *c,
 }
 
 /* RFC 7323 4.1: the echo tells the round trip even of retransmissions. */
+static void sample_echo(struct tcp *tcp, struct tcp_conn *c, bool ts,
+                        uint32_t ts_ecr) {
+    if (!(c->flags & CONN_TS) || !ts || !ts_ecr)
+        return;
+    uint32_t ms = tcp_now_ms(tcp) + c->ts.offset - ts_ecr;
+    if (ms < 120000)
+        tcp_rtt_sample(tcp, c, ms ? ms * NS_PER_MS : NS_PER_MS / 2);
+}
+
 static void sample_rtt(struct tcp *tcp, struct tcp_conn *c,
                        const struct tcp_segment *seg,
                        const struct tcp_ack_sample *s) {
@@ -65,11 +75,7 @@ static void sample_rtt(struct tcp *tcp, struct tcp_conn *c,
         tcp_rtt_sample(tcp, c, s->rtt_ns);
         return;
     }
-    if (c->flags & CONN_TS && seg->h.opts & TCP_OPT_TS && seg->h.ts_ecr) {
-        uint32_t ms = tcp_now_ms(tcp) + c->ts.offset - seg->h.ts_ecr;
-        if (ms < 120000)
-            tcp_rtt_sample(tcp, c, ms ? ms * NS_PER_MS : NS_PER_MS / 2);
-    }
+    sample_echo(tcp, c, seg->h.opts & TCP_OPT_TS, seg->h.ts_ecr);
 }
 
 /* As the window grows, so does what may be queued: three windows, within
@@ -82,15 +88,9 @@ static void grow_sndbuf(struct tcp *tcp, struct tcp_conn *c) {
     c->sndbuf = want < most ? (uint32_t)want : most;
 }
 
-static void advance(struct tcp *tcp, struct tcp_conn *c,
-                    const struct tcp_segment *seg, struct tcp_ack_sample *s) {
+/* After the records were looked at, and a round trip measured. */
+static void progress(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
-    clean(tcp, c, seg, s);
-    c->snd.una = seg->ack;
-    tcp_sendq_advance(tcp, w, seg->ack);
-    if (c->flags & CONN_URG_SEND && seq_ge(seg->ack, w->snd_up))
-        c->flags &= ~(uint32_t)CONN_URG_SEND;
-    sample_rtt(tcp, c, seg, s);
     w->retries = w->probes = 0;
     w->backoff = 0;
     w->stuck_since = w->tx.head ? w->tx.head->sent_ns : 0;
@@ -101,6 +101,32 @@ static void advance(struct tcp *tcp, struct tcp_conn *c,
     if (tcp_writable(tcp, c))
         c->flags &= ~(uint32_t)CONN_SNDQ_FULL;
     tcp_touch(tcp, c); /* bytes were freed */
+}
+
+static void advance(struct tcp *tcp, struct tcp_conn *c,
+                    const struct tcp_segment *seg, struct tcp_ack_sample *s) {
+    struct tcp_work *w = c->work;
+    clean(tcp, c, seg, s);
+    c->snd.una = seg->ack;
+    tcp_sendq_advance(tcp, w, seg->ack);
+    if (c->flags & CONN_URG_SEND && seq_ge(seg->ack, w->snd_up))
+        c->flags &= ~(uint32_t)CONN_URG_SEND;
+    sample_rtt(tcp, c, seg, s);
+    progress(tcp, c);
+}
+
+/* An ACK while nothing is in flight: perhaps the answer to a probe of a closed
+ * window. */
+static void nothing_out(struct tcp *tcp, struct tcp_conn *c, bool opened) {
+    struct tcp_work *w = c->work;
+    w->probes = 0;
+    w->stuck_since = 0;
+    if (c->snd.wnd && w->xmit_timer == XMIT_PERSIST) {
+        w->backoff = 0;
+        tcp_xmit_disarm(c);
+    }
+    if (opened || w->sendq.bytes || w->xmit_timer)
+        tcp_dirty(tcp, c);
 }
 
 bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
@@ -131,7 +157,7 @@ bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
             c->work && c->work->tx.head;
     if (pure)
         COUNT(env, TcpExt, TCPPureAcks);
-    bool opened = update_window(c, seg);
+    bool opened = update_window(c, seg->seq, seg->ack, wnd);
     struct tcp_work *w = c->work;
     if (w && w->tx.head) {
         s.prior_pipe = tcp_pipe(c);
@@ -142,15 +168,52 @@ bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
         tcp_loss_ack(tcp, c, seg, &s);
         tcp_dirty(tcp, c);
     } else if (w) {
-        w->probes = 0; /* the answer to a zero-window probe */
-        w->stuck_since = 0;
-        if (c->snd.wnd && w->xmit_timer == XMIT_PERSIST) {
-            w->backoff = 0;
-            tcp_xmit_disarm(c);
-        }
-        if (opened || w->sendq.bytes || w->xmit_timer)
-            tcp_dirty(tcp, c);
+        nothing_out(tcp, c, opened);
     }
     ip_confirm(tcp->ip, &c->ep.raddr);
     return true;
+}
+
+/* Each record was sent once, and none ends past the ACK. */
+static void clean_plain(struct tcp *tcp, struct tcp_conn *c, tcp_seq ack,
+                        struct tcp_ack_sample *s) {
+    struct tcp_work *w = c->work;
+    struct tcp_tx *tx;
+    while ((tx = w->tx.head) && seq_lt(tx->seq, ack)) {
+        s->delivered += (uint32_t)seq_diff(tx->end, tx->seq);
+        tcp_rack_delivered(tcp, c, tx, NULL);
+        s->rtt_ns = tcp->env->now - tx->sent_ns;
+        tcp_tx_remove(tcp, c, tx);
+    }
+}
+
+void tcp_ack_plain(struct tcp *tcp, struct tcp_conn *c,
+                   const struct tcp_news *news) {
+    struct tcp_work *w = c->work;
+    if (c->opt)
+        c->opt->keep_sent = 0;
+    bool opened = update_window(c, news->seq, news->ack, news->wnd);
+    if (!w->tx.head) {
+        nothing_out(tcp, c, opened);
+    } else {
+        struct tcp_ack_sample s;
+        s.prior_pipe = tcp_pipe(c);
+        s.delivered = 0;
+        s.rtt_ns = 0;
+        if (seq_gt(news->ack, c->snd.una)) {
+            clean_plain(tcp, c, news->ack, &s);
+            c->snd.una = news->ack;
+            tcp_sendq_advance(tcp, w, news->ack);
+            if (s.rtt_ns)
+                tcp_rtt_sample(tcp, c, s.rtt_ns);
+            else
+                sample_echo(tcp, c, news->ts, news->ts_ecr);
+            progress(tcp, c);
+            if (s.delivered >= c->mss)
+                COUNT_N(tcp->env, TcpExt, TCPDelivered, s.delivered / c->mss);
+        }
+        tcp_loss_ack_plain(tcp, c, &s);
+        tcp_dirty(tcp, c);
+    }
+    ip_confirm(tcp->ip, &c->ep.raddr);
 }

@@ -154,6 +154,9 @@ struct tcp_work {
     uint64_t stuck_since; /* when what is now first unanswered was sent; 0 */
     uint32_t wnd_max;     /* largest window the peer ever offered */
     uint32_t cc_acked;    /* bytes acknowledged towards the next growth */
+    uint32_t way_gen;     /* what follows holds while ip_generation() is this */
+    uint32_t way_most;    /* bytes of payload IP takes at once */
+    uint16_t way_ifindex; /* and while bound to this interface */
     struct tcp_sendq sendq;
     struct tcp_txlist tx;
     struct tcp_rack rack;
@@ -398,6 +401,7 @@ struct tcp {
     uint32_t port_turn[64]; /* RFC 6056 3.3.4: how far each destination's
                              * search has moved on */
     uint8_t port_key[16], isn_key[16], ts_key[16];
+    uint64_t tuple_key[4]; /* demux.c */
     struct tcp_listener *listeners[TCP_LISTEN_BUCKETS];
     struct tcp_port *ports[TCP_PORT_BUCKETS];
 };

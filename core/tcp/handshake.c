@@ -82,6 +82,8 @@ void tcp_mss_update(struct tcp *tcp, struct tcp_conn *c, uint32_t mtu) {
     if (mss < least)
         mss = least;
     c->mss = (uint16_t)(mss - (c->flags & CONN_TS ? 12 : 0));
+    if (c->work)
+        c->work->way_gen = 0;
 }
 
 /* RFC 7323 2.2, 3.2; RFC 2018 2: an option counts where both SYNs have it. */

@@ -9,13 +9,14 @@
 
 #include "pkt/pkt.h"
 
-static void record_received(struct tcp *tcp, const struct tcp_segment *seg,
-                            uint32_t sock, uint32_t wnd_shift) {
+static struct weir_event *record_received(struct tcp *tcp,
+                                          const struct tcp_segment *seg,
+                                          uint32_t sock, uint32_t wnd_shift) {
     struct env *env = tcp->env;
     env->cause = seg->pkt->event;
     struct weir_event *ev = env_record(env, WEIR_EV_SEGMENT_RECEIVED, sock);
     if (!ev)
-        return;
+        return NULL;
     ev->seg.src = weir_addr_to_v4(&seg->t.raddr);
     ev->seg.dst = weir_addr_to_v4(&seg->t.laddr);
     ev->seg.sport = seg->t.rport;
@@ -28,6 +29,7 @@ static void record_received(struct tcp *tcp, const struct tcp_segment *seg,
     ev->seg.tcp_flags = seg->h.flags;
     ev->seg.nth = 1;
     env->cause = ev->id;
+    return ev;
 }
 
 /* RFC 9293 3.10.7.1: the connection does not exist. */
@@ -43,20 +45,15 @@ static bool all_old(const struct tcp_conn *c, const struct tcp_segment *seg) {
 
 static void dispatch(struct tcp *tcp, struct tcp_node *n,
                      struct tcp_segment *seg) {
-    struct env *env = tcp->env;
+    struct weir_event *ev;
     struct tcp_conn *c;
     switch ((enum tcp_node_kind)n->kind) {
     case TCP_NODE_CONN:
         c = tcp_conn_of_node(n);
-        record_received(tcp, seg, endpoint_sock(&c->ep),
-                        seg_has(seg, WEIR_SYN) ? 0 : c->snd_wscale);
-        if (all_old(c, seg) && env->outside.rec &&
-            tcp_state(c) != WEIR_TCP_SYN_SENT) {
-            struct weir_event *ev =
-                weir_event_find(env->outside.rec, env->cause);
-            if (ev)
-                ev->seg.nth = 2;
-        }
+        ev = record_received(tcp, seg, endpoint_sock(&c->ep),
+                             seg_has(seg, WEIR_SYN) ? 0 : c->snd_wscale);
+        if (ev && all_old(c, seg) && tcp_state(c) != WEIR_TCP_SYN_SENT)
+            ev->seg.nth = 2;
         tcp_conn_input(tcp, c, seg);
         return;
     case TCP_NODE_REQUEST:

@@ -352,6 +352,16 @@ void tcp_loss_ack(struct tcp *tcp, struct tcp_conn *c,
         grow(tcp, c, s);
 }
 
+void tcp_loss_ack_plain(struct tcp *tcp, struct tcp_conn *c,
+                        const struct tcp_ack_sample *s) {
+    struct tcp_work *w = c->work;
+    detect(tcp, c);
+    if (w->loss.state == CA_RECOVERY)
+        prr(c, s);
+    else if (s->delivered)
+        grow(tcp, c, s);
+}
+
 void tcp_loss_reorder_timer(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     const struct tcp_ack_sample none = {.prior_pipe = 0};

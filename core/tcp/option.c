@@ -194,6 +194,8 @@ static int set_rare(const struct target *t, struct tcp_opts *o, int name,
         if (v && (v < MSS_LEAST || v > WINDOW_MOST))
             return bad(t, EINVAL);
         o->maxseg = (uint16_t)v;
+        if (t->c && t->c->work)
+            t->c->work->way_gen = 0; /* output asks what it may send */
         return 0;
     case ABI_TCP_KEEPIDLE:
     case ABI_TCP_KEEPINTVL:

@@ -14,7 +14,9 @@
 enum { GSO_MOST = 65160 }; /* with headers below 65536 */
 
 static void fill_sacks(struct tcp *tcp, struct tcp_conn *c, struct tcp_hdr *h) {
-    if (!(c->flags & CONN_SACK) || !c->work)
+    const struct tcp_work *w = c->work;
+    if (!(c->flags & CONN_SACK) || !w ||
+        (!w->ofo.head && w->dsack.start.v == w->dsack.end.v))
         return;
     unsigned most = c->flags & CONN_TS ? 3 : 4;
     h->nsacks = (uint8_t)tcp_ofo_sacks(tcp, c, h->sack, most);
@@ -24,18 +26,29 @@ static void fill_sacks(struct tcp *tcp, struct tcp_conn *c, struct tcp_hdr *h) {
 
 void tcp_out_fill(struct tcp *tcp, struct tcp_conn *c, struct tcp_out *out,
                   uint8_t flags, tcp_seq seq) {
-    *out = (struct tcp_out){
-        .t = tcp_conn_tuple(c),
-        .h = {.seq = seq.v, .flags = flags},
-        .sock = endpoint_sock(&c->ep),
-        .owner = c->ep.owner,
-        .copies = (uint8_t)endpoint_copies_out(&c->ep),
-        .nth = 1,
-        .ifindex = c->ep.ifindex,
-        .tos = c->ep.tos,
-        .ttl = c->ep.ttl,
-        .df = c->ep.pmtudisc != 0,
-    };
+    /* Field by field: of the SACK blocks only as many as nsacks says. */
+    out->t = tcp_conn_tuple(c);
+    out->h.sport = out->h.dport = 0;
+    out->h.seq = seq.v;
+    out->h.ack = 0;
+    out->h.urgent = 0;
+    out->h.flags = flags;
+    out->h.opts = 0;
+    out->h.wscale = 0;
+    out->h.mss = 0;
+    out->h.nsacks = 0;
+    out->h.ts_val = out->h.ts_ecr = 0;
+    out->h.window = 0;
+    out->sock = endpoint_sock(&c->ep);
+    out->owner = c->ep.owner;
+    out->wnd_bytes = 0;
+    out->nth = 1;
+    out->reason = 0;
+    out->ifindex = c->ep.ifindex;
+    out->tos = c->ep.tos;
+    out->ttl = c->ep.ttl;
+    out->copies = (uint8_t)endpoint_copies_out(&c->ep);
+    out->df = c->ep.pmtudisc != 0;
     if (flags & WEIR_ACK)
         out->h.ack = c->rcv.nxt.v;
     if (flags & WEIR_SYN) {
@@ -226,19 +239,29 @@ static uint32_t how_much(const struct tcp_conn *c, uint32_t most) {
     return len;
 }
 
-static uint32_t segment_most(struct tcp *tcp, struct tcp_conn *c) {
+/* What the route says; asked again when any of it has changed. */
+static uint32_t way_most(struct tcp *tcp, struct tcp_conn *c) {
+    struct tcp_work *w = c->work;
+    uint32_t gen = ip_generation(tcp->ip);
+    if (w->way_gen == gen && w->way_ifindex == c->ep.ifindex)
+        return w->way_most;
     struct ip_way way;
     struct weir_addr src = c->ep.laddr;
-    uint32_t mss = c->mss;
     if (ip_route(tcp->ip, &src, &c->ep.raddr, c->ep.ifindex, false, &way) < 0)
-        return mss;
+        return c->mss;
     tcp_mss_update(tcp, c, way.mtu);
-    mss = c->mss;
+    bool cuts = way.features & WEIR_LINK_GSO && c->mss <= GSO_MOST / 2;
+    w->way_most = cuts ? GSO_MOST / c->mss * c->mss : c->mss;
+    w->way_ifindex = c->ep.ifindex;
+    w->way_gen = way.aging ? 0 : gen;
+    return w->way_most;
+}
+
+static uint32_t segment_most(struct tcp *tcp, struct tcp_conn *c) {
+    uint32_t most = way_most(tcp, c), mss = c->mss;
     if (c->work->ofo.head || c->work->dsack.start.v != c->work->dsack.end.v)
         return mss > 36 + 8 ? mss - 36 : mss; /* SACK blocks need room too */
-    if (!(way.features & WEIR_LINK_GSO) || mss > GSO_MOST / 2)
-        return mss;
-    return GSO_MOST / mss * mss;
+    return most;
 }
 
 static bool may_send_data(const struct tcp_conn *c) {

@@ -13,6 +13,8 @@
  * 9293 3.8.6.2.1: SHLD-14), and does not move by less than a segment (SWS
  * avoidance: MUST-39).
  */
+#include <assert.h>
+
 #include "tcp/rooms.h"
 
 #include "pkt/pkt.h"
@@ -121,13 +123,13 @@ static void schedule_ack(struct tcp *tcp, struct tcp_conn *c) {
 
 /* The round trip as the receiver sees it: by timestamps, or by how long a
  * window took to arrive. */
-static void measure_rtt(struct tcp *tcp, struct tcp_conn *c,
-                        const struct tcp_segment *seg) {
+static void measure_rtt(struct tcp *tcp, struct tcp_conn *c, uint32_t len,
+                        uint32_t ts_ecr) {
     struct tcp_work *w = c->work;
     uint64_t ns = 0, now = tcp->env->now;
     if (c->flags & CONN_TS) {
-        uint32_t ms = tcp_now_ms(tcp) + c->ts.offset - seg->h.ts_ecr;
-        if (!seg->h.ts_ecr || seg->len < w->rcv_mss || ms > 60000)
+        uint32_t ms = tcp_now_ms(tcp) + c->ts.offset - ts_ecr;
+        if (!ts_ecr || len < w->rcv_mss || ms > 60000)
             return;
         ns = ms ? ms * NS_PER_MS : NS_PER_MS / 2;
     } else if (seq_ge(c->rcv.nxt, w->rtt_seq)) {
@@ -223,6 +225,28 @@ static bool make_room(struct tcp *tcp, struct tcp_conn *c, uint32_t len) {
     return w->rcvq.charge + tcp_charge(len) <= c->rcvbuf * 2;
 }
 
+/* True where a FIN that waited past a gap is next. */
+static bool text(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
+                 uint32_t len, uint32_t ts_ecr) {
+    bool fin = false;
+    measure_mss(c, pkt->gso_size ? pkt->gso_size : len);
+    c->rcv.nxt = seq_add(c->rcv.nxt, len);
+    tcp_recvq_add(tcp, c, pkt);
+    measure_rtt(tcp, c, len, ts_ecr);
+    adapt_ato(tcp, c);
+    if (c->work->ofo.head)
+        fin = tcp_ofo_deliver(tcp, c);
+    schedule_ack(tcp, c);
+    tcp_touch(tcp, c);
+    return fin;
+}
+
+void tcp_receive_text(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
+                      uint32_t len, uint32_t ts_ecr) {
+    bool fin = text(tcp, c, pkt, len, ts_ecr);
+    assert(!fin); /* nothing was out of order */
+}
+
 static void receive_in_order(struct tcp *tcp, struct tcp_conn *c,
                              struct tcp_segment *seg) {
     if (!make_room(tcp, c, seg->len)) {
@@ -233,17 +257,9 @@ static void receive_in_order(struct tcp *tcp, struct tcp_conn *c,
         return;
     }
     bool fin = seg_has(seg, WEIR_FIN);
-    measure_mss(c, seg->pkt->gso_size ? seg->pkt->gso_size : seg->len);
     if (seg->len) {
-        c->rcv.nxt = seq_add(c->rcv.nxt, seg->len);
-        tcp_recvq_add(tcp, c, seg->pkt);
+        fin |= text(tcp, c, seg->pkt, seg->len, seg->h.ts_ecr);
         seg->pkt = NULL;
-        measure_rtt(tcp, c, seg);
-        adapt_ato(tcp, c);
-        if (c->work->ofo.head && tcp_ofo_deliver(tcp, c))
-            fin = true;
-        schedule_ack(tcp, c);
-        tcp_touch(tcp, c);
     }
     if (fin)
         receive_fin(tcp, c);

@@ -132,6 +132,24 @@ void tcp_conn_input(struct tcp *tcp, struct tcp_conn *c,
 bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
              enum weir_reason *why);
 
+/* What a segment that header prediction let through says to its sender. */
+struct tcp_news {
+    tcp_seq seq, ack;
+    uint32_t wnd; /* scaled */
+    uint32_t len;
+    bool ts;
+    uint32_t ts_ecr;
+};
+/* As tcp_ack, for an ACK in which predict.c found nothing to weigh. */
+void tcp_ack_plain(struct tcp *tcp, struct tcp_conn *c,
+                   const struct tcp_news *news);
+
+/* ---- predict.c ---- */
+
+/* The expected segment of an open connection: true where it was, and then it
+ * is dealt with and the packet taken; false: nothing was done. */
+bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt, const struct ip_rx *rx);
+
 /* ---- txlist.c: transmission records ---- */
 
 struct tcp_tx *tcp_tx_add(struct tcp *tcp, struct tcp_conn *c, tcp_seq end,
@@ -177,6 +195,9 @@ void tcp_rack_delivered(struct tcp *tcp, struct tcp_conn *c,
                         const struct tcp_tx *tx, const struct tcp_segment *seg);
 void tcp_loss_ack(struct tcp *tcp, struct tcp_conn *c,
                   const struct tcp_segment *seg, struct tcp_ack_sample *s);
+/* The same where predict.c found nothing lost or in doubt. */
+void tcp_loss_ack_plain(struct tcp *tcp, struct tcp_conn *c,
+                        const struct tcp_ack_sample *s);
 void tcp_loss_rto(struct tcp *tcp, struct tcp_conn *c);
 void tcp_loss_reorder_timer(struct tcp *tcp, struct tcp_conn *c);
 void tcp_loss_probe_timer(struct tcp *tcp, struct tcp_conn *c);
@@ -223,6 +244,9 @@ unsigned tcp_ofo_sacks(struct tcp *tcp, struct tcp_conn *c,
                        struct tcp_sack *out, unsigned max);
 /* RFC 9293 3.10.7.4 seventh and eighth: text and FIN. */
 void tcp_receive(struct tcp *tcp, struct tcp_conn *c, struct tcp_segment *seg);
+/* Of these, text that is in order and fits: takes the packet. */
+void tcp_receive_text(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
+                      uint32_t len, uint32_t ts_ecr);
 void tcp_receive_dsack(struct tcp_conn *c, tcp_seq start, tcp_seq end);
 uint32_t tcp_receive_window(const struct tcp_conn *c); /* still on offer */
 /* The window to advertise now, bytes; remembers it as offered. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "pkt/pkt.h"
+#include "wire/plain.h"
 
 enum { PROTO_TCP = 6 };
 
@@ -25,7 +26,14 @@ static bool checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
 enum weir_reason tcp_segment_parse(struct tcp_segment *seg,
                                    struct weir_pkt *pkt,
                                    const struct ip_rx *rx) {
-    *seg = (struct tcp_segment){.pkt = pkt, .rx = rx};
+    seg->pkt = pkt;
+    seg->rx = rx;
+    seg->old = false;
+    seg->len = 0; /* what a drop would tell of it */
+    seg->h.sport = seg->h.dport = 0;
+    seg->h.seq = seg->h.ack = 0;
+    seg->h.flags = 0;
+    seg->t.lport = seg->t.rport = 0;
     seg->t.laddr = rx->dst;
     seg->t.raddr = rx->src;
     const uint8_t *p = pkt_pull(pkt, TCP_HDR_MIN);
@@ -72,17 +80,20 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     if (!pkt)
         return -ENOBUFS;
     uint32_t len = pkt->len;
-    struct tcp_hdr h = out->h;
-    h.sport = out->t.lport;
-    h.dport = out->t.rport;
-    unsigned hlen = tcp_hdr_size(&h);
+    bool plain = tcp_hdr_is_plain(&out->h);
+    unsigned hlen =
+        plain ? out->h.opts ? PLAIN_TS : TCP_HDR_MIN : tcp_hdr_size(&out->h);
     uint8_t *p = pkt_push(pkt, hlen);
-    tcp_hdr_emit(p, &h);
+    if (plain)
+        tcp_plain_emit(p, &out->h);
+    else
+        tcp_hdr_emit(p, &out->h);
+    put16(p, out->t.lport); /* h's own are not looked at */
+    put16(p + 2, out->t.rport);
     uint16_t sum =
         wire_pseudo_sum(weir_addr_to_v4(&out->t.laddr),
                         weir_addr_to_v4(&out->t.raddr), PROTO_TCP, pkt->len);
-    p[TCP_CSUM_OFFSET] = (uint8_t)(sum >> 8);
-    p[TCP_CSUM_OFFSET + 1] = (uint8_t)sum;
+    put16(p + TCP_CSUM_OFFSET, sum);
     pkt->flags |= WEIR_PKT_CSUM_PARTIAL;
     pkt->csum_start = 0;
     pkt->csum_offset = TCP_CSUM_OFFSET;
@@ -99,7 +110,7 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
         .ttl = out->ttl,
         .df = out->df,
     };
-    return ip_output(ip, pkt, &flow);
+    return ip_output_plain(ip, pkt, &flow) ? 0 : ip_output(ip, pkt, &flow);
 }
 
 void tcp_segment_drop(struct env *env, struct tcp_segment *seg,

@@ -14,6 +14,8 @@ static void proto_input(void *room, struct weir_pkt *pkt,
     struct env *env = tcp->env;
     struct tcp_segment seg;
     COUNT(env, Tcp, InSegs);
+    if (tcp_predict(tcp, pkt, rx))
+        return;
     enum weir_reason why = tcp_segment_parse(&seg, pkt, rx);
     if (why == WEIR_NONE && rx->broadcast)
         why = WEIR_OTHERHOST; /* RFC 9293 3.9.2.3 (MUST-57): no TCP there */
@@ -58,6 +60,8 @@ struct tcp *tcp_create(struct env *env, struct ip *ip) {
             memcpy(keys[i] + j, &r, 8);
         }
     }
+    for (unsigned i = 0; i < 4; i++)
+        tcp->tuple_key[i] = rng_u64(&env->rng);
     return tcp;
 }
 

@@ -24,29 +24,48 @@ struct weir_endpoint {
     (((uint32_t)(a) << 24) | ((uint32_t)(b) << 16) | ((uint32_t)(c) << 8) |    \
      (uint32_t)(d))
 
+/* The bytes of an address as numbers, so that one is copied, compared and taken
+ * apart in a few steps: words of network order in the order they lie. */
+static inline uint64_t weir_addr_high(const struct weir_addr *a) {
+    uint64_t v;
+    memcpy(&v, a->b, sizeof(v));
+    return v;
+}
+static inline uint32_t weir_addr_word(const struct weir_addr *a, unsigned n) {
+    uint32_t v;
+    memcpy(&v, a->b + 4 * n, sizeof(v));
+    return v;
+}
+static inline uint32_t weir_addr_swap(uint32_t v) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    return v;
+}
+
 /* The unspecified address 0.0.0.0 (INADDR_ANY), as an IPv4-mapped address. */
 static inline struct weir_addr weir_addr_v4(uint32_t host_order) {
     struct weir_addr a = {{[10] = 0xff, [11] = 0xff}};
-    a.b[12] = (uint8_t)(host_order >> 24);
-    a.b[13] = (uint8_t)(host_order >> 16);
-    a.b[14] = (uint8_t)(host_order >> 8);
-    a.b[15] = (uint8_t)host_order;
+    uint32_t v = weir_addr_swap(host_order);
+    memcpy(a.b + 12, &v, sizeof(v));
     return a;
 }
 
 static inline bool weir_addr_is_v4(const struct weir_addr *a) {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    return memcmp(a->b, mapped, sizeof(mapped)) == 0;
+    return weir_addr_high(a) == 0 &&
+           weir_addr_word(a, 2) == weir_addr_swap(0x0000ffff);
 }
 
 /* The IPv4 address in host order; meaningful only where weir_addr_is_v4(). */
 static inline uint32_t weir_addr_to_v4(const struct weir_addr *a) {
-    return WEIR_IP4(a->b[12], a->b[13], a->b[14], a->b[15]);
+    return weir_addr_swap(weir_addr_word(a, 3));
 }
 
 static inline bool weir_addr_eq(const struct weir_addr *a,
                                 const struct weir_addr *b) {
-    return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+    return weir_addr_word(a, 3) == weir_addr_word(b, 3) &&
+           weir_addr_word(a, 2) == weir_addr_word(b, 2) &&
+           weir_addr_high(a) == weir_addr_high(b);
 }
 
 /* Unspecified: 0.0.0.0 or ::. */

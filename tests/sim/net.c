@@ -213,6 +213,33 @@ static void carry(struct net *n, unsigned from, struct weir_pkt *pkt) {
     weir_pkt_free(pkt);
 }
 
+static uint64_t mix(uint64_t a, uint64_t b) {
+    a ^= b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2);
+    return a * 0xff51afd7ed558ccdull;
+}
+
+/* Every byte that leaves a host. */
+static void digest_frame(struct net *n, const struct weir_pkt *pkt) {
+    uint8_t b[256];
+    for (uint32_t at = 0, len; at < pkt->len; at += len) {
+        len = pkt->len - at < sizeof(b) ? pkt->len - at : sizeof(b);
+        weir_pkt_copy_out(pkt, at, b, len);
+        for (uint32_t i = 0; i < len; i++)
+            n->digest = (n->digest ^ b[i]) * 0x100000001b3ull;
+    }
+}
+
+void net_digest_counters(struct net *n) {
+    for (unsigned h = 0; h < n->nhosts; h++) {
+        for (unsigned c = 0; c < WEIR_CTR_MAX; c++)
+            if (c != WEIR_CTR_TcpExt_TCPHPHits &&
+                c != WEIR_CTR_TcpExt_TCPHPAcks)
+                n->digest = mix(n->digest, weir_counter(n->host[h], c));
+        for (unsigned r = 0; r < WEIR_REASON_MAX; r++)
+            n->digest = mix(n->digest, weir_drops(n->host[h], r));
+    }
+}
+
 static void collect(struct net *n, unsigned h) {
     struct weir_pkt *list;
     unsigned ifindex;
@@ -221,17 +248,14 @@ static void collect(struct net *n, unsigned h) {
             struct weir_pkt *pkt = list;
             list = pkt->next;
             pkt->next = NULL;
+            if (n->bytes)
+                digest_frame(n, pkt);
             carry(n, h, pkt);
         }
     }
 }
 
 /* ---- events ---- */
-
-static uint64_t mix(uint64_t a, uint64_t b) {
-    a ^= b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2);
-    return a * 0xff51afd7ed558ccdull;
-}
 
 static void show_segment(FILE *out, const struct weir_event *e) {
     static const char letters[] = "FSRPAU";

@@ -52,6 +52,7 @@ struct net {
     FILE *verbose;
     weir_event_id shown[3];
     uint64_t digest; /* of all events of all hosts */
+    bool bytes;      /* and of all bytes sent */
     /* Return true to drop the frame. */
     bool (*filter)(void *ctx, const struct frame_info *f);
     void *filter_ctx;
@@ -73,5 +74,7 @@ struct weir_endpoint net_at(const struct net *n, unsigned host, uint16_t port);
 const struct weir_event *net_event(struct net *n, unsigned host, unsigned kind,
                                    weir_event_id after);
 void net_show(struct net *n);
+/* Counters and drops into the digest, but for those of header prediction. */
+void net_digest_counters(struct net *n);
 
 #endif

@@ -8,6 +8,8 @@
  *     sim --seeds N --from K   run them; the first failure stops, with its seed
  *     sim SEED                 one, with every event
  *     sim --same SEED          twice; the event streams must be the same
+ *     sim --ways N --from K    N seeds, each with header prediction and
+ * without: the same events, bytes and counters
  */
 #include <assert.h>
 #include <errno.h>
@@ -44,10 +46,11 @@ struct sim {
 };
 
 static uint64_t current_seed;
+static bool both_ways, unpredicted; /* --ways; without header prediction */
 
 static struct {
     uint64_t bytes, clean, aborted, frames, lost;
-    uint64_t rto, tlp, recoveries, undone, probes;
+    uint64_t rto, tlp, recoveries, undone, probes, predicted, segments;
 } stat;
 
 static void on_abort(int sig) {
@@ -302,6 +305,8 @@ static void random_settings(struct net *n) {
             weir_sysctl_set(n->host[h], "tcp_timestamps", "0");
         if (net_chance(n, 0.1))
             weir_sysctl_set(n->host[h], "tcp_window_scaling", "0");
+        if (unpredicted)
+            weir_sysctl_set(n->host[h], "tcp_prediction", "0");
     }
 }
 
@@ -356,6 +361,7 @@ static uint64_t run_seed(uint64_t seed, FILE *verbose) {
     random_net(&s.n, seed, &p, &hosts);
     net_open(&s.n, seed, hosts, &p);
     s.n.verbose = verbose;
+    s.n.bytes = both_ways;
     if (verbose)
         fprintf(verbose,
                 "hosts %u delay %.1f ms jitter %.1f ms loss %.3f dup %.2f "
@@ -409,18 +415,46 @@ static uint64_t run_seed(uint64_t seed, FILE *verbose) {
                        weir_counter(st, WEIR_CTR_TcpExt_TCPDSACKUndo) +
                        weir_counter(st, WEIR_CTR_TcpExt_TCPLossUndo);
         stat.probes += weir_counter(st, WEIR_CTR_TcpExt_TCPWinProbe);
+        stat.predicted += weir_counter(st, WEIR_CTR_TcpExt_TCPHPHits);
+        stat.segments += weir_counter(st, WEIR_CTR_Tcp_InSegs);
     }
+    if (both_ways)
+        net_digest_counters(&s.n);
     uint64_t digest = s.n.digest;
     net_close(&s.n);
     return digest;
 }
 
+/* Nobody can tell which way a segment went. */
+static int compare_ways(uint64_t seeds, uint64_t from) {
+    uint64_t differ = 0;
+    both_ways = true;
+    for (uint64_t seed = from; seed < from + seeds; seed++) {
+        unpredicted = false;
+        uint64_t a = run_seed(seed, NULL);
+        unpredicted = true;
+        uint64_t b = run_seed(seed, NULL);
+        if (a != b) {
+            fprintf(stderr, "seed %llu differs\n", (unsigned long long)seed);
+            differ++;
+        }
+    }
+    printf("%llu seeds both ways, %llu differ; %llu of %llu segments with data "
+           "predicted\n",
+           (unsigned long long)seeds, (unsigned long long)differ,
+           (unsigned long long)stat.predicted,
+           (unsigned long long)stat.segments / 2);
+    return differ != 0 || !stat.predicted;
+}
+
 int main(int argc, char **argv) {
-    uint64_t seeds = 0, from = 1;
+    uint64_t seeds = 0, ways = 0, from = 1;
     signal(SIGABRT, on_abort);
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--seeds") && i + 1 < argc) {
             seeds = strtoull(argv[++i], NULL, 0);
+        } else if (!strcmp(argv[i], "--ways") && i + 1 < argc) {
+            ways = strtoull(argv[++i], NULL, 0);
         } else if (!strcmp(argv[i], "--from") && i + 1 < argc) {
             from = strtoull(argv[++i], NULL, 0);
         } else if (!strcmp(argv[i], "--same") && i + 1 < argc) {
@@ -434,6 +468,8 @@ int main(int argc, char **argv) {
             return 0;
         }
     }
+    if (ways)
+        return compare_ways(ways, from);
     for (uint64_t seed = from; seed < from + seeds; seed++)
         run_seed(seed, NULL);
     printf("%llu seeds from %llu: ok\n", (unsigned long long)seeds,

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a lookup said, remembered: of a destination (its path, path MTU and
+ * neighbour), and of a pair of addresses (that frames between them are for us
+ * and not martian). Direct-mapped; an entry holds while ip->gen has the number
+ * it was made under, and every change of an address, a route, an interface, a
+ * path MTU or the set of neighbours takes the next number. So nothing here
+ * decides anything: it is what route.c and input.c would say again.
+ */
+#include "ip/state.h"
+
+static void fill(struct ip *ip, struct ip_dst *d, uint32_t dst,
+                 unsigned ifindex) {
+    *d = (struct ip_dst){
+        .dst = dst, .ifindex = (uint16_t)ifindex, .gen = ip->gen};
+    d->known = path_lookup(ip, dst, ifindex, &d->path);
+    if (!d->known)
+        return;
+    d->mtu = path_mtu(ip, &d->path, dst);
+    if (d->path.type == FIB_UNICAST) {
+        d->path.neigh =
+            neigh_find(ip, d->path.next_hop, d->path.iface->ifindex);
+        d->aging = peer_find(ip, dst) != NULL;
+    }
+}
+
+uint32_t ip_generation(const struct ip *ip) {
+    return ip->gen;
+}
+
+const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst, unsigned ifindex) {
+    struct ip_dst *d = &ip->dsts[dst_slot(dst)];
+    fill(ip, d, dst, ifindex);
+    return d->known ? d : NULL;
+}
