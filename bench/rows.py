@@ -11,8 +11,9 @@ words (needs() in run.py); where that is absent, the table says so.
 
 Columns: kernel (loopback), veth (the kernel, two network namespaces), door (the
 universal door, `weir run`), direct (the direct API), norecord (the same, the
-flight recorder off), lwip, gvisor, slirp, pasta; any other name will do.
-A tuple in place of a command is a figure that was measured elsewhere:
+flight recorder off), ring (two stacks on two cores, links/ring between them),
+lwip, gvisor, slirp, pasta; any other name will do. `note` is printed under the
+row. A tuple in place of a command is a figure that was measured elsewhere:
 (multiple of the kernel beside it, "of what").
 """
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Row:
 def rows(build, seconds):
     S = str(seconds)
     program, direct = f"{build}/bench/bench_program", f"{build}/bench/bench_direct"
+    ring = f"{build}/bench/bench_ring"
     gvisor, lwip = f"{build}/bench/bench_gvisor", f"{build}/bench/bench_lwip"
     core = ["taskset", "-c", "0"]
     door = [f"{build}/weir", "run", "--new", "--"]
@@ -64,7 +66,8 @@ def rows(build, seconds):
             "pasta": pair + ["pasta", "program", "rr", S, size]})
         spin = [program, "-b", "-s", size, "rr", S]
         row(f"request/response {name}, spinning, two cores", "us", False, {
-            "kernel": spin, "door": door + spin})
+            "kernel": spin, "door": door + spin,
+            **({"ring": [ring, "rr", S]} if size == "1" else {})})
     # ---- bulk
     for streams in ("1", "8"):
         bulk = [program, "-n", streams, "bulk", S]
@@ -85,6 +88,7 @@ def rows(build, seconds):
             base="veth")
         row(f"bulk, {s}, free", "Gbit/s", True, {
             "kernel": bulk, "door": door + bulk,
+            **({"ring": [ring, "bulk", S, "65535"]} if streams == "1" else {}),
             "veth": pair + ["veth", "program", "bulk", S, "1", streams],
             "slirp": pair + ["slirp", "program", "bulk", S, "1", streams],
             "pasta": pair + ["pasta", "program", "bulk", S, "1", streams]})
@@ -109,6 +113,11 @@ def rows(build, seconds):
             "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
             "veth": pair + ["veth", *do],
             "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+    row("small web answers, keep-alive, 64 connections", "k/s", True, {
+        "kernel": pair + ["kernel", "nginx", S, "64"],
+        **own(*core, f"{build}/bench/bench_httpd_load", S)},
+        goal={"direct": 16},
+        note="nginx and wrk on two cores; the example web server and its clients on one")
     for clients in ("50", "1"):
         do = ["redis", S, clients]
         row(f"redis-benchmark GET, {clients} at once, no pipeline" if clients != "1" else

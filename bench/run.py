@@ -167,6 +167,8 @@ def table(out, all_cells):
             mark = "" if cell.column != row.base else " ="
             print(f"    {cell.column + mark:18}{figure:>10}  {spread:<17}{cpu:>4}{times:>9}  {remark}"
                   .rstrip(), file=out)
+        if row.note:
+            print(f"    ({row.note})", file=out)
 
 
 def as_json(all_cells):
