@@ -4,6 +4,11 @@
  * the kernel has it takes nanoseconds), passers run to quiescence. Sources may
  * be removed while a round is under way: what a round still holds for a removed
  * source is forgotten.
+ *
+ * Spinning is a bet that the next event is nearer than a sleep and the wake-up
+ * out of it would last. Each wait settles one: the stake (`nerve`) grows by one
+ * when the event came within the limit and halves when not; with nothing left
+ * the loop sleeps at once, and only watches whether a bet would have been won.
  */
 #include "host/loop.h"
 
@@ -14,13 +19,16 @@
 #include <unistd.h>
 
 #define BATCH 64
+#define NERVE_MOST 64
 #define ROUNDS 10000 /* passes without a wait before descriptors get a turn */
 
 struct loop {
     int epfd;
     bool stopped;
     int result;
-    uint64_t now;
+    uint64_t spin_ns;
+    unsigned nerve;
+    uint64_t now, round;
     struct loop_passer *passers;
     struct epoll_event ev[BATCH]; /* of this round */
     int n, at;
@@ -100,16 +108,40 @@ static bool pass_all(struct loop *loop) {
 }
 
 /* Milliseconds would round a 40 us deadline up to 1 ms: wait in ns. */
-static int wait_until(struct loop *loop, uint64_t deadline) {
+static int sleep_until(struct loop *loop, uint64_t deadline, uint64_t now) {
     struct timespec ts, *timeout = NULL;
     if (deadline != UINT64_MAX) {
-        uint64_t now = clock_now();
         uint64_t left = deadline > now ? deadline - now : 0;
         ts = (struct timespec){.tv_sec = (time_t)(left / 1000000000u),
                                .tv_nsec = (long)(left % 1000000000u)};
         timeout = &ts;
     }
     return epoll_pwait2(loop->epfd, loop->ev, BATCH, timeout, NULL);
+}
+
+/* Events, or 0 when the limit or the deadline is reached. */
+static int spin(struct loop *loop, uint64_t limit) {
+    int n;
+    do
+        n = epoll_wait(loop->epfd, loop->ev, BATCH, 0);
+    while (n == 0 && clock_now() < limit);
+    return n;
+}
+
+static int wait_until(struct loop *loop, uint64_t deadline) {
+    uint64_t begin = clock_now(), limit = begin + loop->spin_ns;
+    if (deadline <= begin)
+        return epoll_wait(loop->epfd, loop->ev, BATCH, 0);
+    int n = loop->nerve ? spin(loop, limit < deadline ? limit : deadline) : 0;
+    if (n == 0)
+        n = sleep_until(loop, deadline, loop->nerve ? clock_now() : begin);
+    if (!loop->spin_ns)
+        return n;
+    if (clock_now() < limit)
+        loop->nerve += loop->nerve < NERVE_MOST;
+    else
+        loop->nerve /= 2;
+    return n;
 }
 
 static uint64_t earliest(struct loop *loop) {
@@ -122,11 +154,28 @@ static uint64_t earliest(struct loop *loop) {
     return due;
 }
 
-void loop_tick(struct loop *loop) {
+void loop_spin(struct loop *loop, uint64_t ns) {
+    loop->spin_ns = ns;
+    loop->nerve = ns ? NERVE_MOST : 0;
+}
+
+bool loop_spins(const struct loop *loop) {
+    return loop->spin_ns > 0;
+}
+
+uint64_t loop_round(const struct loop *loop) {
+    return loop->round;
+}
+
+static void set_clocks(struct loop *loop) {
     loop->now = clock_now();
     for (struct loop_passer *p = loop->passers; p; p = p->next)
         if (p->begin)
             p->begin(p, loop->now);
+}
+
+void loop_tick(struct loop *loop) {
+    set_clocks(loop);
 }
 
 int loop_run(struct loop *loop) {
@@ -134,7 +183,8 @@ int loop_run(struct loop *loop) {
     bool busy = true;
     while (!loop->stopped) {
         int n = wait_until(loop, busy ? 0 : earliest(loop));
-        loop_tick(loop);
+        loop->round++;
+        set_clocks(loop);
         loop->n = n > 0 ? n : 0;
         for (loop->at = 0; loop->at < loop->n && !loop->stopped;) {
             struct epoll_event *ev = &loop->ev[loop->at++];

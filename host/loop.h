@@ -27,7 +27,7 @@ void loop_del(struct loop *loop, struct loop_source *src);
 
 /* Something that works each round, after the sources. */
 struct loop_passer {
-    /* A round begins: set clocks. May be NULL. */
+    /* A round begins, or loop_tick: set clocks. May be NULL. */
     void (*begin)(struct loop_passer *p, uint64_t now);
     /* Do what is due; true where it did anything (then all run again). */
     bool (*pass)(struct loop_passer *p, uint64_t now);
@@ -37,6 +37,13 @@ struct loop_passer {
 };
 void loop_join(struct loop *loop, struct loop_passer *p);
 void loop_leave(struct loop *loop, struct loop_passer *p);
+
+/* Before it sleeps the loop may look again and again for up to `ns` (0: never,
+ * as it begins). It stops spinning by itself while that does not pay. */
+void loop_spin(struct loop *loop, uint64_t ns);
+bool loop_spins(const struct loop *loop);
+/* The number of this round. */
+uint64_t loop_round(const struct loop *loop);
 
 /* CLOCK_MONOTONIC of this round, ns. */
 uint64_t loop_now(const struct loop *loop);

@@ -252,6 +252,17 @@ struct family {
     void (*run)(struct call *c);
 };
 
+/* Where may it run? Where it always could: see run/near.h. */
+static void let_go(struct call *c, const struct proto *m, const void *data) {
+    (void)m, (void)data;
+    call_continue(c);
+}
+
+static void agent_affinity(struct call *c) {
+    struct proto m = {.op = PROTO_LET_GO};
+    call_ask(c, &m, NULL, let_go);
+}
+
 static const struct family families[] = {
     {SYS_socket, WEIR_CALL_socket, agent_socket},
     {SYS_bind, WEIR_CALL_bind, agent_bind},
@@ -271,6 +282,8 @@ static const struct family families[] = {
     {SYS_recvmsg, WEIR_CALL_recvmsg, agent_recvmsg},
     {SYS_sendmmsg, WEIR_CALL_sendmmsg, agent_sendmmsg},
     {SYS_recvmmsg, WEIR_CALL_recvmmsg, agent_recvmmsg},
+    {SYS_sched_getaffinity, WEIR_CALL_open, agent_affinity},
+    {SYS_sched_setaffinity, WEIR_CALL_open, agent_affinity},
     {SYS_openat, WEIR_CALL_open, agent_open},
     {SYS_openat2, WEIR_CALL_open, agent_open},
 #ifdef SYS_open

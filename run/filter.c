@@ -108,8 +108,7 @@ static void on_receive(struct filter *f, uint32_t without) {
 static void on_open(struct filter *f, long nr, unsigned arg) {
     equal(f, (uint32_t)nr, 0, 5);
     load(f, ARG_LO(arg));
-    emit(f, BPF_ALU | BPF_AND | BPF_K, 0, 0,
-         O_NONBLOCK | O_DIRECTORY | O_PATH);
+    emit(f, BPF_ALU | BPF_AND | BPF_K, 0, 0, O_NONBLOCK | O_DIRECTORY | O_PATH);
     equal(f, O_NONBLOCK, 1, 0);
     ret(f, NOTIFY);
     ret(f, ALLOW);
@@ -129,10 +128,24 @@ static void foreign_abi(struct filter *f) {
 
 static void sockets(struct filter *f, uint32_t data) {
     static const long always[] = {
-        SYS_bind,       SYS_listen,      SYS_accept,      SYS_accept4,
-        SYS_connect,    SYS_getsockname, SYS_getpeername, SYS_setsockopt,
-        SYS_getsockopt, SYS_shutdown,    SYS_sendmsg,     SYS_recvmsg,
-        SYS_sendmmsg,   SYS_recvmmsg,    SYS_openat2,     IO_URING_SETUP,
+        SYS_bind,
+        SYS_listen,
+        SYS_accept,
+        SYS_accept4,
+        SYS_connect,
+        SYS_getsockname,
+        SYS_getpeername,
+        SYS_setsockopt,
+        SYS_getsockopt,
+        SYS_shutdown,
+        SYS_sendmsg,
+        SYS_recvmsg,
+        SYS_sendmmsg,
+        SYS_recvmmsg,
+        SYS_openat2,
+        IO_URING_SETUP,
+        SYS_sched_getaffinity,
+        SYS_sched_setaffinity,
     };
     for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         on(f, always[i], NOTIFY);

@@ -50,6 +50,7 @@
     X(RELEASE)  /* traced: the last reference may have gone: look */           \
     X(PROGRAM)  /* a0: event kind, a1: ppid, a2: wait status; data: comm */    \
     X(ALARM)    /* data: text */                                               \
+    X(LET_GO)   /* bind no program to a processor now */                       \
     X(VIEW)     /* a0: enum proto_view; reply: a descriptor beside it */       \
     /* notes of the stack */                                                   \
     X(CONNECTED) /* result: of a connect in progress */                        \

@@ -31,6 +31,10 @@ struct end *end_get(struct serve *sv, uint64_t inode) {
 
 static void end_event(struct loop_source *src, uint32_t events) {
     struct end *e = (struct end *)src;
+    if (events & EPOLLIN) {
+        near_saw(e->sv->near, (pid_t)e->tid, e->given);
+        e->given = false;
+    }
     if (e->type == SOCK_DGRAM)
         datagram_end_ready(e);
     else
@@ -198,12 +202,18 @@ struct serve *serve_create(struct net *net, const char *dir) {
     snprintf(sv->dir, sizeof(sv->dir), "%s", dir);
     sv->passer =
         (struct loop_passer){.pass = serve_pass, .deadline = serve_deadline};
+    sv->near = near_create(sv->loop);
+    if (!sv->near) {
+        free(sv);
+        return NULL;
+    }
     loop_join(sv->loop, &sv->passer);
     return sv;
 }
 
 void serve_destroy(struct serve *sv) {
     loop_leave(sv->loop, &sv->passer);
+    near_destroy(sv->near);
     while (sv->conns) /* agents are told nothing any more */
         serve_leave(sv->conns);
     for (unsigned i = 0; i < ENDS; i++)
@@ -245,6 +255,10 @@ void serve_leave(struct serve_conn *conn) {
 
 struct proto_pipe *serve_pipe(struct serve_conn *conn) {
     return &conn->pipe;
+}
+
+void serve_let_go(struct serve *sv) {
+    near_let_go(sv->near);
 }
 
 unsigned serve_agents(const struct serve *sv) {

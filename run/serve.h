@@ -36,6 +36,9 @@ unsigned serve_draining(struct serve *sv, uint64_t *bytes);
 enum serve_how { SERVE_CONTINUE, SERVE_STOP, SERVE_KILL };
 void serve_programs(struct serve *sv, struct host *host, enum serve_how how);
 
+/* Let programs run on whatever processor they like (run/near.h). */
+void serve_let_go(struct serve *sv);
+
 /* Look which carriers nobody holds any more, and close their sockets. */
 void serve_sweep(struct serve *sv);
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "run/near.h"
 #include "run/serve.h"
 
 /* A byte that reaches the stack was copied by its program into the carrier, and
@@ -49,6 +50,7 @@ struct end {
     bool waited;    /* an agent wants to hear of new bytes */
     bool registered;
     bool nobody_waits;   /* a connect that does not block: an end follows */
+    bool given;          /* bytes, since it was last read from */
     bool more;           /* the carrier may hold bytes we have not read */
     bool urgent;         /* there may be an urgent byte among them */
     bool ending;         /* and behind them the end of file */
@@ -56,7 +58,7 @@ struct end {
     bool wants_room;     /* it was full: EPOLLOUT is of interest */
     uint64_t checked_ns; /* when live_check asked for it last */
     unsigned filler;     /* bytes to throw away */
-    uint32_t pid;
+    uint32_t pid, tid;   /* who called about it last */
     uint64_t bytes_in, bytes_out;
     weir_event_id event;          /* the last call about it */
     struct weir_endpoint target;  /* of the connect in progress */
@@ -93,6 +95,7 @@ struct serve {
     struct weir_buf *buf; /* being filled from carriers */
     uint32_t buf_used;
     int diag; /* unix_diag; -1 */
+    struct near *near;
     unsigned serial;
     char dir[80];
 };
@@ -149,7 +152,7 @@ void listener_fill(struct end *e);
 /* ---- serve_relay.c ---- */
 void relay_out(struct end *e); /* program to core: all there is */
 void relay_out_ready(struct end *e, uint32_t events); /* what epoll told of */
-void relay_in(struct end *e);  /* core to program */
+void relay_in(struct end *e);                         /* core to program */
 void end_reset(struct end *e);
 void end_released(struct end *e);
 

@@ -41,6 +41,7 @@ static void do_socket(struct request *q) {
         return;
     }
     e->pid = q->m->pid;
+    e->tid = q->m->tid;
     weir_set_tag(q->stack, sock, e->inode, e->pid);
     weir_set_copies(q->stack, sock, CARRIER_COPIES);
     q->e = e;
@@ -320,6 +321,9 @@ static bool without_socket(struct request *q) {
     case PROTO_PROGRAM:
         program_record(q->conn, q->m, q->data);
         return true;
+    case PROTO_LET_GO:
+        serve_let_go(q->conn->sv);
+        return true;
     case PROTO_ALARM:
         alarm_record(q->conn, q->m, q->data);
         return true;
@@ -354,6 +358,8 @@ void serve_message(struct serve_conn *conn, const struct proto *m,
     bool known = q.e || m->op == PROTO_SOCKET;
     if (known && q.stack && m->seq && m->flags & PROTO_BEGIN)
         r.event = call_record_begin(conn, m, q.e ? q.e->sock : -1);
+    if (q.e && m->tid)
+        q.e->tid = m->tid;
     if (q.stack && r.event)
         weir_cause(q.stack, r.event);
     uint64_t inode = m->inode;

@@ -242,6 +242,7 @@ void stream_accept(struct serve_conn *conn, struct end *listener,
         return;
     }
     e->pid = m->pid;
+    e->tid = m->tid;
     e->state = END_CONNECTED;
     /* Remember the listener, for the case that it cannot be delivered. */
     e->event = r->event;

@@ -134,6 +134,7 @@ void actor_start(struct actor *a) {
         fprintf(stderr, "weir: %s: %s\n", a->p->name, strerror(errno));
         return;
     }
+    serve_let_go(gate_serve(a->play->gate)); /* no child is born bound */
     a->pid = fork();
     if (a->pid == 0)
         become(a, in[0], out[1]);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WEIR_RUN_NEAR_H
+#define WEIR_RUN_NEAR_H
+/*
+ * Programs that wait for each other, on one processor with the stack. Of no
+ * effect while the loop spins (loop_spin): who spins needs a processor.
+ */
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "host/loop.h"
+
+struct near;
+
+/* NULL: no memory. */
+struct near *near_create(struct loop *loop);
+/* Lets go, and frees. */
+void near_destroy(struct near *n);
+
+/* This round took something from a carrier of that thread's; was it an answer
+ * to what has been put there? */
+void near_saw(struct near *n, pid_t tid, bool answers);
+/* Let everybody run where they like, now: before a fork of ours, or when a
+ * program asks where it may run. */
+void near_let_go(struct near *n);
+
+#endif
