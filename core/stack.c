@@ -94,7 +94,22 @@ void weir_destroy(struct weir_stack *s) {
     if (s->env.wheel)
         wheel_destroy(arena, s->env.wheel);
     handles_destroy(s);
+    if (s->env.rss)
+        arena_free(arena, s->env.rss, sizeof(*s->env.rss));
     arena_free(arena, s, sizeof(*s));
+}
+
+int weir_set_shard(struct weir_stack *s, const struct weir_rss *rss,
+                   unsigned index, unsigned n) {
+    struct env *env = &s->env;
+    if (n == 0 || n > WEIR_SHARDS_MAX || index >= n)
+        return -EINVAL;
+    if (!env->rss && !(env->rss = arena_alloc(env->arena, sizeof(*rss))))
+        return -ENOMEM;
+    *env->rss = *rss;
+    env->shard = index;
+    env->shards = n;
+    return 0;
 }
 
 struct weir_recorder *weir_recorder(const struct weir_stack *s) {

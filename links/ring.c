@@ -22,7 +22,6 @@
  */
 #include "links/ring.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <stdbool.h>
@@ -333,7 +332,7 @@ static void end_close(struct weir_link *link) {
             weir_pkt_free(e->hold[i]);
             e->held--;
         }
-    atomic_fetch_sub(&e->ring->open, 1);
+    ring_release(e->ring);
     free(e->hold);
     free(e);
 }
@@ -363,6 +362,7 @@ struct ring *ring_create(unsigned frames) {
         return NULL;
     struct ring *r = (struct ring *)(void *)mem;
     r->bytes = bytes;
+    atomic_store(&r->refs, 1);
     r->frames = frames;
     r->barrier = syscall(SYS_membarrier,
                          MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
@@ -375,13 +375,14 @@ struct ring *ring_create(unsigned frames) {
     if (r->lane[0].fd >= 0 && r->lane[1].fd >= 0)
         return r;
     int err = errno;
-    ring_destroy(r);
+    ring_release(r);
     errno = err;
     return NULL;
 }
 
-void ring_destroy(struct ring *r) {
-    assert(!atomic_load(&r->open));
+void ring_release(struct ring *r) {
+    if (atomic_fetch_sub(&r->refs, 1) != 1)
+        return;
     for (int i = 0; i < 2; i++)
         if (r->lane[i].fd >= 0)
             close(r->lane[i].fd);
@@ -414,6 +415,6 @@ struct weir_link *ring_end(struct ring *r, unsigned side,
     e->link.features = WEIR_LINK_CSUM | WEIR_LINK_GSO;
     snprintf(e->link.name, sizeof(e->link.name), "%s", name);
     r->arena[side] = arena;
-    atomic_fetch_add(&r->open, 1);
+    atomic_fetch_add(&r->refs, 1);
     return &e->link;
 }

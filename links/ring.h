@@ -18,8 +18,8 @@ struct ring;
 /* Room for `frames` each way (a power of two up to 65536; 0: 512). NULL with
  * errno. */
 struct ring *ring_create(unsigned frames);
-/* Both ends must be closed first. */
-void ring_destroy(struct ring *ring);
+/* Its maker lets go of it: it ends with the last of its ends. */
+void ring_release(struct ring *ring);
 
 /* The end of one side (0, 1; each once), for the thread that owns `arena`.
  * Features CSUM | GSO. The peer reads long frames where they lie in this arena,

@@ -56,8 +56,8 @@ struct ring_lane {
 struct ring {
     struct ring_lane lane[2]; /* lane[i]: what side i reads */
     unsigned frames;
-    _Atomic unsigned open;
-    bool barrier; /* a sleeper can make the other side's stores seen */
+    _Atomic unsigned refs; /* its maker, its ends */
+    bool barrier;          /* a sleeper can make the other side's stores seen */
     const struct weir_arena *arena[2];
     size_t bytes;
 };

@@ -13,6 +13,7 @@
 #include "base/wheel.h"
 #include "weir/counter.h"
 #include "weir/event.h"
+#include "weir/flow.h"
 #include "weir/link.h"
 
 struct endpoint;
@@ -33,7 +34,9 @@ struct env {
     struct rng rng;
     uint8_t hash_key[16]; /* siphash */
     uint8_t host;
-    uint32_t cpu;                 /* enum weir_cpu */
+    uint32_t cpu;           /* enum weir_cpu */
+    struct weir_rss *rss;   /* NULL: the stack is alone. Else it is `shard` */
+    unsigned shard, shards; /* of so many ("weir/flow.h") */
     enum weir_reason last_reason; /* behind the last -errno of a call */
     struct endpoint *ready_head, *ready_tail; /* see endpoint_touch */
     struct sysctl sysctl;
@@ -51,6 +54,9 @@ env_record(struct env *env, enum weir_event_kind kind, uint32_t sock) {
     return weir_record(env->outside.rec, kind, env->host, sock, env->cause,
                        env->now);
 }
+
+/* Do packets of this flow arrive here, or at another shard? */
+bool env_has_flow(const struct env *env, const struct weir_flow *flow);
 
 /* A call fails: remember why, return -error. */
 static inline int env_fail(struct env *env, int error, enum weir_reason why) {

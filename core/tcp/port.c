@@ -184,6 +184,16 @@ static bool tuple_free(struct tcp *tcp, const struct tcp_tuple *t, bool bound) {
     return n->kind == TCP_NODE_TW && tcp_tw_reusable(tcp, tcp_tw_of(n), bound);
 }
 
+/* Of several stacks with one address: do the answers come to this one? */
+static bool answers_come_here(const struct tcp *tcp,
+                              const struct tcp_tuple *t) {
+    const struct weir_flow answer = {.src = weir_addr_to_v4(&t->raddr),
+                                     .dst = weir_addr_to_v4(&t->laddr),
+                                     .sport = t->rport,
+                                     .dport = t->lport};
+    return env_has_flow(tcp->env, &answer);
+}
+
 static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
     const struct tcp_port *p = *port_slot(tcp, port);
     for (const struct tcp_bind *b = p ? p->binds : NULL; b; b = b->next)
@@ -196,7 +206,7 @@ static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
 int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_tuple t = tcp_conn_tuple(c);
     if (c->flags & CONN_PORT) {
-        if (tuple_free(tcp, &t, true))
+        if (tuple_free(tcp, &t, true) && answers_come_here(tcp, &t))
             return 0;
         return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_ADDR_IN_USE);
     }
@@ -209,7 +219,8 @@ int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
     uint32_t start = (uint32_t)(h >> 32) % (n / 2 ? n / 2 : 1) + *turn;
     for (uint32_t i = 0; i < n; i++) {
         t.lport = nth_port(s, start + i, 0);
-        if (bound_by_bind(tcp, t.lport) || !tuple_free(tcp, &t, false))
+        if (!answers_come_here(tcp, &t) || bound_by_bind(tcp, t.lport) ||
+            !tuple_free(tcp, &t, false))
             continue;
         *turn = (*turn + i + 1) % n;
         return take(tcp, c, t.lport);

@@ -160,6 +160,29 @@ int udp_take_port(struct udp *udp, struct udp_sock *s, uint16_t port) {
     return 0;
 }
 
+int udp_port_for(struct udp *udp, struct udp_sock *s, struct weir_flow answer) {
+    struct env *env = udp->env;
+    answer.dport = s->ep.lport;
+    if (env_has_flow(env, &answer))
+        return 0;
+    if (s->port_locked)
+        return env_fail(env, EADDRNOTAVAIL, WEIR_ADDR_IN_USE);
+    const int32_t *range = env->sysctl.ip_local_port_range;
+    uint32_t n = (uint32_t)(range[1] - range[0] + 1);
+    uint32_t start = rng_below(&env->rng, n);
+    for (uint32_t i = 0; i < n; i++) {
+        answer.dport = (uint16_t)((uint32_t)range[0] + (start + i) % n);
+        if (!env_has_flow(env, &answer) || !is_free(udp, s, answer.dport))
+            continue;
+        udp_unlink_conn(udp, s);
+        hash_remove(&udp->ports, &s->port);
+        s->ep.lport = answer.dport;
+        hash_insert(&udp->ports, &s->port, udp_port_hash(udp, answer.dport));
+        return 0;
+    }
+    return env_fail(env, EAGAIN, WEIR_NO_PORTS);
+}
+
 void udp_give_port(struct udp *udp, struct udp_sock *s) {
     if (!s->ep.lport)
         return;

@@ -75,6 +75,9 @@ bool udp_matches(const struct udp_sock *s, const struct weir_addr *laddr,
 /* ports.c. Take a port (0: any free one) for the address in ep.laddr: 0 or
  * -EADDRINUSE. */
 int udp_take_port(struct udp *udp, struct udp_sock *s, uint16_t port);
+/* Of several stacks with one address: see that the answers come to this one, by
+ * another port where it was not asked for. `answer` but for its dport. */
+int udp_port_for(struct udp *udp, struct udp_sock *s, struct weir_flow answer);
 void udp_give_port(struct udp *udp, struct udp_sock *s);
 void udp_link_conn(struct udp *udp, struct udp_sock *s);
 void udp_unlink_conn(struct udp *udp, struct udp_sock *s);

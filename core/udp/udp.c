@@ -126,6 +126,12 @@ int udp_connect(struct udp *udp, struct endpoint *ep,
         return err;
     if (weir_addr_is_any(&dst)) /* Linux: ourselves */
         dst = src;
+    err = udp_port_for(udp, s,
+                       (struct weir_flow){.src = weir_addr_to_v4(&dst),
+                                          .dst = weir_addr_to_v4(&src),
+                                          .sport = peer->port});
+    if (err < 0)
+        return err;
     udp_unlink_conn(udp, s);
     if (weir_addr_is_any(&ep->laddr))
         ep->laddr = src;
