@@ -40,6 +40,10 @@ static inline uint64_t csum_header(const uint8_t *p, unsigned len) {
 /* The same of any length, with the vectors that `cpu` (enum weir_cpu) has. */
 uint64_t csum_long(const uint8_t *p, size_t len, uint32_t cpu);
 
+/* Copy, and sum on the way: no dearer than the copy where there is much of it.
+ */
+uint64_t csum_copy(uint8_t *to, const uint8_t *from, size_t len, uint32_t cpu);
+
 /* An odd byte is the first of its word. */
 static inline uint64_t csum_tail(const uint8_t *p, size_t len) {
     uint64_t sum = 0;

@@ -53,6 +53,7 @@ struct weir_buf *weir_buf_alloc(struct weir_arena *a, uint32_t size) {
     buf->refs = 1;
     buf->size = size;
     buf->arena = a;
+    buf->summed = 0;
     return buf;
 }
 
@@ -224,6 +225,21 @@ bool pkt_append_range(struct weir_pkt *to, const struct weir_pkt *from,
     return true;
 }
 
+/* Where most of the buffer is asked for and its sum was made while it was
+ * copied, what is not asked for is taken off. */
+static uint64_t slice_sum(const struct weir_slice *s, uint32_t skip,
+                          uint32_t cpu) {
+    const struct weir_buf *buf = s->buf;
+    uint32_t off = s->off + skip, len = s->len - skip;
+    if (buf->summed < off + len || len < buf->summed / 2 || off % 2)
+        return csum_bytes(buf->data + off, len, cpu);
+    uint64_t rest = csum_bytes(buf->data, off, cpu);
+    uint32_t end = off + len;
+    uint64_t after = csum_bytes(buf->data + end, buf->summed - end, cpu);
+    rest += end % 2 ? csum_swap(csum_fold(after)) : csum_fold(after);
+    return (uint64_t)buf->sum + (uint16_t)~csum_fold(rest);
+}
+
 /* Slices from `off` of them, where `at` bytes were summed before: an odd number
  * of those swaps what follows. */
 static uint64_t slices_sum(const struct weir_pkt *pkt, uint32_t off,
@@ -237,7 +253,7 @@ static uint64_t slices_sum(const struct weir_pkt *pkt, uint32_t off,
             continue;
         }
         uint32_t n = s->len - off;
-        uint64_t part = csum_bytes(s->buf->data + s->off + off, n, cpu);
+        uint64_t part = slice_sum(s, off, cpu);
         total += at & 1 ? csum_swap(csum_fold(part)) : csum_fold(part);
         at += n;
         off = 0;
@@ -254,8 +270,7 @@ uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum) {
     const uint8_t *p = pkt->head + pkt->head_off + off;
     uint64_t native = csum_bytes(p, n, 0);
     if (pkt->nslices == 1 && n % 2 == 0)
-        native += csum_bytes(pkt->slice[0].buf->data + pkt->slice[0].off,
-                             pkt->slice[0].len, arena_cpu(pkt->arena));
+        native += slice_sum(&pkt->slice[0], 0, arena_cpu(pkt->arena));
     else if (pkt->nslices)
         native = csum_fold(native) + slices_sum(pkt, 0, n);
     return csum_fold((uint64_t)sum + csum_network(native));

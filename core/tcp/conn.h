@@ -156,6 +156,7 @@ struct tcp_work {
     uint32_t cc_acked;    /* bytes acknowledged towards the next growth */
     uint32_t way_gen;     /* what follows holds while ip_generation() is this */
     uint32_t way_most;    /* bytes of payload IP takes at once */
+    bool way_sums;        /* large segments, which we have to sum */
     uint16_t way_ifindex; /* and while bound to this interface */
     struct tcp_sendq sendq;
     struct tcp_txlist tx;

@@ -11,7 +11,10 @@
 
 #include "pkt/pkt.h"
 
-enum { GSO_MOST = 65160 }; /* with headers below 65536 */
+enum {
+    GSO_MOST = 65160, /* with headers below 65536 */
+    SUM_LEAST = 8192, /* from this MSS on, most of a buffer goes at once */
+};
 
 static void fill_sacks(struct tcp *tcp, struct tcp_conn *c, struct tcp_hdr *h) {
     const struct tcp_work *w = c->work;
@@ -252,6 +255,7 @@ static uint32_t way_most(struct tcp *tcp, struct tcp_conn *c) {
     tcp_mss_update(tcp, c, way.mtu);
     bool cuts = way.features & WEIR_LINK_GSO && c->mss <= GSO_MOST / 2;
     w->way_most = cuts ? GSO_MOST / c->mss * c->mss : c->mss;
+    w->way_sums = !(way.features & WEIR_LINK_CSUM) && c->mss >= SUM_LEAST;
     w->way_ifindex = c->ep.ifindex;
     w->way_gen = way.aging ? 0 : gen;
     return w->way_most;

@@ -11,6 +11,8 @@
 
 #include "tcp/rooms.h"
 
+#include "base/checksum.h"
+
 enum { BUF_MIN = 1024, BUF_MAX = 32768, RING_MIN = 8 };
 
 static struct weir_slice *slot(struct tcp_sendq *q, uint32_t i) {
@@ -40,14 +42,27 @@ static void add_slice(struct tcp_sendq *q, struct weir_slice s) {
     q->bytes += s.len;
 }
 
-static uint32_t append_tail(struct tcp_sendq *q, const uint8_t *src,
-                            uint32_t len) {
+/* Into a buffer of ours, summed on the way where segments are large enough that
+ * the sum will be of use. */
+static void copy_in(const struct tcp_work *w, struct weir_buf *buf,
+                    uint32_t off, const uint8_t *src, uint32_t len) {
+    if (!w->way_sums || buf->summed != off || off % 2) {
+        memcpy(buf->data + off, src, len);
+        return;
+    }
+    uint64_t sum = csum_copy(buf->data + off, src, len, arena_cpu(buf->arena));
+    buf->sum = csum_fold((off ? buf->sum : 0) + csum_fold(sum));
+    buf->summed = off + len;
+}
+
+static uint32_t append_tail(const struct tcp_work *w, struct tcp_sendq *q,
+                            const uint8_t *src, uint32_t len) {
     if (!q->own_tail || q->head == q->tail)
         return 0;
     struct weir_slice *s = slot(q, q->tail - 1);
     uint32_t room = s->buf->size - (s->off + s->len);
     uint32_t n = len < room ? len : room;
-    memcpy(s->buf->data + s->off + s->len, src, n);
+    copy_in(w, s->buf, s->off + s->len, src, n);
     s->len += n;
     q->bytes += n;
     return n;
@@ -65,7 +80,7 @@ static uint32_t buf_size(const struct tcp_sendq *q, uint32_t len) {
 int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
                    uint32_t len) {
     struct tcp_sendq *q = &c->work->sendq;
-    uint32_t done = append_tail(q, src, len);
+    uint32_t done = append_tail(c->work, q, src, len);
     while (done < len) {
         if (!room_for_slice(tcp, q))
             break;
@@ -74,7 +89,7 @@ int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
         if (!buf)
             break;
         uint32_t n = len - done < buf->size ? len - done : buf->size;
-        memcpy(buf->data, src + done, n);
+        copy_in(c->work, buf, 0, src + done, n);
         add_slice(q, (struct weir_slice){buf, 0, n});
         q->own_tail = true;
         done += n;

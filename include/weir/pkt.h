@@ -29,6 +29,8 @@ struct weir_buf {
     uint32_t refs;
     uint32_t size; /* capacity of data[] in bytes */
     struct weir_arena *arena;
+    uint32_t summed; /* the core's: the sum of data[0..summed) is known; */
+    uint32_t sum;    /* this, of 16-bit words as the machine loads them */
     uint8_t data[];
 };
 

@@ -52,6 +52,27 @@ static void checksum_any_length(void **state) {
                              naive_sum(bytes + off, len));
 }
 
+/* Vectors, copies and sums that were kept say what the plain sum says. */
+static void checksum_ways(void **state) {
+    (void)state;
+    static uint8_t bytes[70000], copy[70000];
+    struct rng r;
+    rng_seed(&r, (const uint8_t[32]){2});
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = i % 1000 < 400 ? 0xff : (uint8_t)rng_u64(&r);
+    const uint32_t cpu = __builtin_cpu_supports("avx2") ? WEIR_CPU_AVX2 : 0;
+    for (unsigned i = 0; i < 3000; i++) {
+        size_t off = rng_below(&r, 40);
+        size_t len = rng_below(&r, i % 10 ? 2000 : sizeof(bytes) - 40);
+        uint16_t want = naive_sum(bytes + off, len);
+        const uint8_t *p = bytes + off;
+        assert_int_equal(csum_network(csum_bytes(p, len, cpu)), want);
+        assert_int_equal(csum_network(csum_bytes(p, len, 0)), want);
+        assert_int_equal(csum_network(csum_copy(copy, p, len, cpu)), want);
+        assert_memory_equal(copy, p, len);
+    }
+}
+
 /* The test vector of the SipHash paper, appendix A. */
 static void siphash_vector(void **state) {
     (void)state;
@@ -254,6 +275,7 @@ int main(void) {
         cmocka_unit_test(checksum_rfc1071),
         cmocka_unit_test(checksum_rfc1624),
         cmocka_unit_test(checksum_any_length),
+        cmocka_unit_test(checksum_ways),
         cmocka_unit_test(siphash_vector),
         cmocka_unit_test(rng_is_seeded),
         cmocka_unit_test(arena_reuses),
