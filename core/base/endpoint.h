@@ -45,8 +45,8 @@ struct endpoint {
     uint8_t tos;                 /* IP_TOS */
     uint8_t ttl;                 /* IP_TTL; 0: the default */
     uint8_t pmtudisc;            /* IP_MTU_DISCOVER (IP_PMTUDISC_WANT is 1) */
-    uint8_t copies; /* endpoint_copies_*: two numbers, four bits each */
-    struct weir_addr laddr, raddr;
+    uint8_t copies;        /* endpoint_copies_*: two numbers, four bits each */
+    uint32_t laddr, raddr; /* IPv4, host order; 0: any */
     struct endpoint_extra *extra; /* rare options, the socket layer's; or NULL:
                                    * accepted sockets inherit a copy */
 };

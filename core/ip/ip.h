@@ -130,7 +130,7 @@ void ip_port_unreachable(struct ip *ip, const struct weir_pkt *pkt,
                          const struct ip_rx *rx);
 
 /* Upper layers tell that a neighbour answers (RFC 4861 7.3.1 for ARP). */
-void ip_confirm(struct ip *ip, const struct weir_addr *dst);
+void ip_confirm(struct ip *ip, uint32_t dst);
 
 /* Forget a path MTU, or learn one (RFC 1191 6.3); lower bound is Linux's
  * min_pmtu of 552. */

@@ -361,10 +361,8 @@ void neigh_learn(struct ip *ip, struct ip_if *iface,
         flush_pending(ip, n);
 }
 
-void ip_confirm(struct ip *ip, const struct weir_addr *dst) {
-    if (!weir_addr_is_v4(dst))
-        return;
-    const struct ip_dst *d = dst_get(ip, weir_addr_to_v4(dst), 0);
+void ip_confirm(struct ip *ip, uint32_t dst) {
+    const struct ip_dst *d = dst_get(ip, dst, 0);
     struct neigh *n = d ? d->path.neigh : NULL;
     if (n && (n->state & VALID))
         n->confirmed = ip->env->now;

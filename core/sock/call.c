@@ -165,8 +165,8 @@ static int accept_next(struct weir_stack *s, int sock,
         return handle;
     }
     if (peer)
-        *peer =
-            (struct weir_endpoint){.addr = child->raddr, .port = child->rport};
+        *peer = (struct weir_endpoint){.addr = weir_addr_v4(child->raddr),
+                                       .port = child->rport};
     struct weir_event *ev =
         env_record(&s->env, WEIR_EV_SOCKET, endpoint_sock(child));
     if (ev) {
@@ -178,8 +178,8 @@ static int accept_next(struct weir_stack *s, int sock,
     }
     ev = env_record(&s->env, WEIR_EV_NAMED, endpoint_sock(child));
     if (ev) {
-        ev->named.local = weir_addr_to_v4(&child->laddr);
-        ev->named.remote = weir_addr_to_v4(&child->raddr);
+        ev->named.local = child->laddr;
+        ev->named.remote = child->raddr;
         ev->named.lport = child->lport;
         ev->named.rport = child->rport;
         ev->named.proto = ABI_IPPROTO_TCP;
@@ -249,8 +249,9 @@ int weir_getsockname(struct weir_stack *s, int sock, struct weir_endpoint *ep) {
     struct endpoint *e = handle_get(s, sock);
     if (!e)
         return bad_handle(s);
-    *ep = (struct weir_endpoint){.addr = e->laddr, .port = e->lport};
-    if (weir_addr_is_any(&e->laddr))
+    *ep = (struct weir_endpoint){.addr = weir_addr_v4(e->laddr),
+                                 .port = e->lport};
+    if (!e->laddr)
         ep->addr = weir_addr_v4(0);
     return 0;
 }
@@ -268,7 +269,8 @@ int weir_getpeername(struct weir_stack *s, int sock, struct weir_endpoint *ep) {
     }
     if (!connected)
         return env_fail(&s->env, ENOTCONN, WEIR_BAD_STATE);
-    *ep = (struct weir_endpoint){.addr = e->raddr, .port = e->rport};
+    *ep = (struct weir_endpoint){.addr = weir_addr_v4(e->raddr),
+                                 .port = e->rport};
     return 0;
 }
 

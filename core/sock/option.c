@@ -192,7 +192,8 @@ static bool get_int(struct weir_stack *s, struct endpoint *e,
     bool udp = e->kind == ENDPOINT_UDP;
     int number = row->public.number;
     struct ip_way way;
-    struct weir_addr src = e->laddr;
+    struct weir_addr src = weir_addr_v4(e->laddr);
+    const struct weir_addr dst = weir_addr_v4(e->raddr);
     if (row->public.level == ABI_SOL_SOCKET) {
         switch (number) {
         case ABI_SO_TYPE:
@@ -240,7 +241,7 @@ static bool get_int(struct weir_stack *s, struct endpoint *e,
         *v = e->pmtudisc;
         return true;
     case ABI_IP_MTU:
-        if (!e->rport || ip_route(s->ip, &src, &e->raddr, e->ifindex,
+        if (!e->rport || ip_route(s->ip, &src, &dst, e->ifindex,
                                   e->flags & EP_BROADCAST, &way))
             return false;
         *v = (int32_t)way.mtu;

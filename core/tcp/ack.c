@@ -170,7 +170,7 @@ bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
     } else if (w) {
         nothing_out(tcp, c, opened);
     }
-    ip_confirm(tcp->ip, &c->ep.raddr);
+    ip_confirm(tcp->ip, c->ep.raddr);
     return true;
 }
 
@@ -215,5 +215,5 @@ void tcp_ack_plain(struct tcp *tcp, struct tcp_conn *c,
         tcp_loss_ack_plain(tcp, c, &s);
         tcp_dirty(tcp, c);
     }
-    ip_confirm(tcp->ip, &c->ep.raddr);
+    ip_confirm(tcp->ip, c->ep.raddr);
 }

@@ -13,8 +13,8 @@ static void record_named(struct tcp *tcp, const struct endpoint *ep,
         env_record(tcp->env, WEIR_EV_NAMED, endpoint_sock(ep));
     if (!ev)
         return;
-    ev->named.local = weir_addr_to_v4(&ep->laddr);
-    ev->named.remote = weir_addr_to_v4(&ep->raddr);
+    ev->named.local = ep->laddr;
+    ev->named.remote = ep->raddr;
     ev->named.lport = ep->lport;
     ev->named.rport = ep->rport;
     ev->named.proto = 6;
@@ -33,8 +33,8 @@ int tcp_bind(struct tcp *tcp, struct endpoint *ep,
         !ip_is_local(tcp->ip, &local->addr) &&
         !(ep->extra && ep->extra->freebind))
         return env_fail(env, EADDRNOTAVAIL, WEIR_ADDR_NOT_LOCAL);
-    struct weir_addr was = ep->laddr;
-    ep->laddr = local->addr;
+    uint32_t was = ep->laddr;
+    ep->laddr = weir_addr_to_v4(&local->addr);
     int r =
         local->port ? tcp_port_bind(tcp, c, local->port) : tcp_port_any(tcp, c);
     if (r < 0) {
@@ -141,7 +141,7 @@ static int connect_place(struct tcp *tcp, struct tcp_conn *c,
                          const struct weir_endpoint *peer, struct ip_way *way) {
     struct env *env = tcp->env;
     struct endpoint *ep = &c->ep;
-    struct weir_addr dst = peer->addr, src = ep->laddr;
+    struct weir_addr dst = peer->addr, src = weir_addr_v4(ep->laddr);
     if (weir_addr_is_any(&dst)) /* this host (Linux) */
         dst =
             weir_addr_is_any(&src) ? weir_addr_v4(WEIR_IP4(127, 0, 0, 1)) : src;
@@ -150,11 +150,11 @@ static int connect_place(struct tcp *tcp, struct tcp_conn *c,
     int r = ip_route(tcp->ip, &src, &dst, ep->ifindex, false, way);
     if (r < 0)
         return env_fail(env, -r, WEIR_NO_ROUTE);
-    const struct weir_addr was_l = ep->laddr, was_r = ep->raddr;
+    const uint32_t was_l = ep->laddr, was_r = ep->raddr;
     const uint16_t was_port = ep->rport;
     tcp_port_lift(tcp, c);
-    ep->laddr = src;
-    ep->raddr = dst;
+    ep->laddr = weir_addr_to_v4(&src);
+    ep->raddr = weir_addr_to_v4(&dst);
     ep->rport = peer->port;
     tcp_port_put(tcp, c);
     r = tcp_port_connect(tcp, c);
@@ -359,8 +359,8 @@ int tcp_disconnect(struct tcp *tcp, struct endpoint **ep) {
                           CONN_URG_HERE | CONN_URG_READ | CONN_MORE;
     tcp_port_lift(tcp, c);
     if (!(c->flags & CONN_ADDR_LOCK))
-        c->ep.laddr = weir_addr_v4(0);
-    c->ep.raddr = weir_addr_v4(0);
+        c->ep.laddr = 0;
+    c->ep.raddr = 0;
     c->ep.rport = 0;
     tcp_port_put(tcp, c);
     if (!(c->flags & CONN_PORT)) { /* the end of a connection let go of it */

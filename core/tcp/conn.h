@@ -4,7 +4,7 @@
 /*
  * What TCP remembers, by how long and how dearly:
  *
- *   struct tcp_conn      256 bytes: a connection that is idle
+ *   struct tcp_conn      224 bytes: a connection that is idle
  *   struct tcp_work      on demand: what is needed only while bytes are queued,
  *                        in flight or out of order; given back when idle
  *   struct tcp_opts      on demand: options few programs set
@@ -143,6 +143,8 @@ struct tcp_ofo {
 };
 
 struct tcp_work {
+    struct tcp_conn *dirty_next;   /* while CONN_DIRTY */
+    weir_event_id out_cause;       /* what made it possible to send */
     uint64_t xmit_due, delack_due; /* ns; WEIR_NEVER */
     uint64_t rest_due;   /* when it is given back if nothing happens; _NEVER */
     uint8_t xmit_timer;  /* enum tcp_xmit_timer */
@@ -245,12 +247,13 @@ enum tcp_conn_flag {
 struct tcp_conn {
     struct endpoint ep;
     struct tcp_node node;
-    struct wtimer timer; /* the earliest of its conceptual timers (timer.c) */
-    struct tcp_conn *dirty_next;
     union {
-        weir_event_id out_cause; /* what made it possible to send: DIRTY */
-        weir_event_id
-            end_cause; /* CLOSED: the event behind it; see ep.reason */
+        struct wtimer timer; /* the earliest of its timers (timer.c) */
+        struct {
+            void *unused[2];
+            /* CLOSED, when none runs: the event behind it; see ep.reason */
+            weir_event_id end_cause;
+        };
     };
     struct tcp_work *work;
     struct tcp_opts *opt;
@@ -282,7 +285,7 @@ struct tcp_conn {
     uint32_t rcvbuf, sndbuf; /* limits, bytes */
     uint32_t read, written;  /* low words of the bytes of its life */
 };
-_Static_assert(sizeof(struct tcp_conn) <= 256, "an idle endpoint's cost");
+_Static_assert(sizeof(struct tcp_conn) <= 224, "an idle endpoint's cost");
 
 /* ---- half-open ---- */
 
@@ -373,6 +376,13 @@ struct tcp_port {
     uint16_t port;
 };
 
+/* Ports held by connect() alone: how many connections and TIME_WAITs each. */
+enum { TCP_CONNECTS = 256 };
+struct tcp_connects {
+    uint32_t sum; /* of the counts */
+    uint32_t count[TCP_CONNECTS];
+};
+
 /* ---- replies that belong to no connection, until the pass ends ---- */
 
 struct tcp_reply {
@@ -405,6 +415,7 @@ struct tcp {
     uint64_t tuple_key[4]; /* demux.c */
     struct tcp_listener *listeners[TCP_LISTEN_BUCKETS];
     struct tcp_port *ports[TCP_PORT_BUCKETS];
+    struct tcp_connects *connects[65536 / TCP_CONNECTS];
 };
 
 static inline uint32_t tcp_now_ms(const struct tcp *tcp) {

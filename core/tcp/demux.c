@@ -14,8 +14,7 @@
  * secret keys no choice of tuples collides more often than chance would. */
 uint32_t tcp_tuple_hash(const struct tcp *tcp, const struct tcp_tuple *t) {
     const uint64_t *k = tcp->tuple_key;
-    uint64_t sum = k[0] + k[1] * weir_addr_to_v4(&t->laddr) +
-                   k[2] * weir_addr_to_v4(&t->raddr) +
+    uint64_t sum = k[0] + k[1] * t->laddr + k[2] * t->raddr +
                    k[3] * ((uint32_t)t->lport << 16 | t->rport);
     return (uint32_t)(sum >> 32);
 }
@@ -27,8 +26,7 @@ static uint32_t place_hash(const struct tcp *tcp, const struct tcp_conn *c) {
 }
 
 struct tcp_tuple tcp_tw_tuple(const struct tcp_tw *tw) {
-    return (struct tcp_tuple){weir_addr_v4(tw->laddr), weir_addr_v4(tw->raddr),
-                              tw->lport, tw->rport};
+    return (struct tcp_tuple){tw->laddr, tw->raddr, tw->lport, tw->rport};
 }
 
 static uint32_t conn_hash(const struct tcp *tcp, const struct tcp_conn *c) {
@@ -124,19 +122,16 @@ static bool node_is(struct tcp_node *n, const struct tcp_tuple *t) {
     case TCP_NODE_CONN:
         c = tcp_conn_of_node(n);
         return c->flags & CONN_HASHED && c->ep.lport == t->lport &&
-               c->ep.rport == t->rport &&
-               weir_addr_eq(&c->ep.raddr, &t->raddr) &&
-               weir_addr_eq(&c->ep.laddr, &t->laddr);
+               c->ep.rport == t->rport && c->ep.raddr == t->raddr &&
+               c->ep.laddr == t->laddr;
     case TCP_NODE_REQUEST:
         r = tcp_request_of(n);
         return r->t.lport == t->lport && r->t.rport == t->rport &&
-               weir_addr_eq(&r->t.raddr, &t->raddr) &&
-               weir_addr_eq(&r->t.laddr, &t->laddr);
+               r->t.raddr == t->raddr && r->t.laddr == t->laddr;
     case TCP_NODE_TW:
         tw = tcp_tw_of(n);
         return tw->lport == t->lport && tw->rport == t->rport &&
-               tw->raddr == weir_addr_to_v4(&t->raddr) &&
-               tw->laddr == weir_addr_to_v4(&t->laddr);
+               tw->raddr == t->raddr && tw->laddr == t->laddr;
     }
     return false;
 }
@@ -154,8 +149,8 @@ static int listener_score(const struct tcp_listener *l,
     if (l->ep.lport != t->lport)
         return -1;
     int score = 0;
-    if (!weir_addr_is_any(&l->ep.laddr)) {
-        if (!weir_addr_eq(&l->ep.laddr, &t->laddr))
+    if (l->ep.laddr) {
+        if (l->ep.laddr != t->laddr)
             return -1;
         score += 2;
     }

@@ -50,8 +50,8 @@ void tcp_icmp_error(struct tcp *tcp, const struct ip_rx_error *err) {
         return;
     const uint8_t *p = err->head;
     const struct tcp_tuple t = {
-        .laddr = err->src,
-        .raddr = err->dst,
+        .laddr = weir_addr_to_v4(&err->src),
+        .raddr = weir_addr_to_v4(&err->dst),
         .lport = (uint16_t)(p[0] << 8 | p[1]),
         .rport = (uint16_t)(p[2] << 8 | p[3]),
     };

@@ -10,8 +10,7 @@
 #include "pkt/pkt.h"
 
 static uint64_t tuple_sip(const uint8_t key[16], const struct tcp_tuple *t) {
-    const uint32_t k[3] = {weir_addr_to_v4(&t->laddr),
-                           weir_addr_to_v4(&t->raddr),
+    const uint32_t k[3] = {t->laddr, t->raddr,
                            (uint32_t)t->lport << 16 | t->rport};
     return siphash(key, k, sizeof(k));
 }
@@ -123,8 +122,9 @@ static void first_sndbuf(struct tcp *tcp, struct tcp_conn *c) {
 void tcp_established(struct tcp *tcp, struct tcp_conn *c,
                      const struct tcp_segment *seg) {
     struct ip_way way;
-    struct weir_addr src = c->ep.laddr;
-    if (ip_route(tcp->ip, &src, &c->ep.raddr, c->ep.ifindex, false, &way) == 0)
+    struct weir_addr src = weir_addr_v4(c->ep.laddr);
+    const struct weir_addr dst = weir_addr_v4(c->ep.raddr);
+    if (ip_route(tcp->ip, &src, &dst, c->ep.ifindex, false, &way) == 0)
         tcp_mss_update(tcp, c, way.mtu);
     bool resent = c->work && c->work->retries;
     /* RFC 6928 2; RFC 5681 3.1: one segment where the SYN was lost */

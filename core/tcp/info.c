@@ -69,8 +69,10 @@ static void info_ep(const struct endpoint *ep, struct weir_sockinfo *out) {
     out->owner = ep->owner;
     out->copies = (uint8_t)endpoint_copies_in(ep);
     out->tag = ep->tag;
-    out->local = (struct weir_endpoint){.addr = ep->laddr, .port = ep->lport};
-    out->peer = (struct weir_endpoint){.addr = ep->raddr, .port = ep->rport};
+    out->local = (struct weir_endpoint){.addr = weir_addr_v4(ep->laddr),
+                                        .port = ep->lport};
+    out->peer = (struct weir_endpoint){.addr = weir_addr_v4(ep->raddr),
+                                       .port = ep->rport};
     out->error = ep->error;
     out->reason = ep->reason;
 }
@@ -128,8 +130,10 @@ static void info_tuple(const struct tcp_tuple *t, unsigned state,
     out->sock = -1;
     out->proto = 6;
     out->state = (uint8_t)state;
-    out->local = (struct weir_endpoint){.addr = t->laddr, .port = t->lport};
-    out->peer = (struct weir_endpoint){.addr = t->raddr, .port = t->rport};
+    out->local = (struct weir_endpoint){.addr = weir_addr_v4(t->laddr),
+                                        .port = t->lport};
+    out->peer = (struct weir_endpoint){.addr = weir_addr_v4(t->raddr),
+                                       .port = t->rport};
 }
 
 static void info_node(struct tcp *tcp, struct tcp_node *n,

@@ -17,8 +17,8 @@ static struct weir_event *record_received(struct tcp *tcp,
     struct weir_event *ev = env_record(env, WEIR_EV_SEGMENT_RECEIVED, sock);
     if (!ev)
         return NULL;
-    ev->seg.src = weir_addr_to_v4(&seg->t.raddr);
-    ev->seg.dst = weir_addr_to_v4(&seg->t.laddr);
+    ev->seg.src = seg->t.raddr;
+    ev->seg.dst = seg->t.laddr;
     ev->seg.sport = seg->t.rport;
     ev->seg.dport = seg->t.lport;
     ev->seg.seq = seg->h.seq;

@@ -129,8 +129,9 @@ static void agree(struct tcp *tcp, struct tcp_request *r,
 static struct tcp_request *request_new(struct tcp *tcp, struct tcp_listener *l,
                                        const struct tcp_segment *seg) {
     struct ip_way way;
-    struct weir_addr src = seg->t.laddr;
-    if (ip_route(tcp->ip, &src, &seg->t.raddr, l->ep.ifindex, false, &way) < 0)
+    struct weir_addr src = weir_addr_v4(seg->t.laddr);
+    const struct weir_addr dst = weir_addr_v4(seg->t.raddr);
+    if (ip_route(tcp->ip, &src, &dst, l->ep.ifindex, false, &way) < 0)
         return NULL;
     struct tcp_request *r = arena_zalloc(tcp->env->arena, sizeof(*r));
     if (!r)

@@ -249,8 +249,9 @@ static uint32_t way_most(struct tcp *tcp, struct tcp_conn *c) {
     if (w->way_gen == gen && w->way_ifindex == c->ep.ifindex)
         return w->way_most;
     struct ip_way way;
-    struct weir_addr src = c->ep.laddr;
-    if (ip_route(tcp->ip, &src, &c->ep.raddr, c->ep.ifindex, false, &way) < 0)
+    struct weir_addr src = weir_addr_v4(c->ep.laddr);
+    const struct weir_addr dst = weir_addr_v4(c->ep.raddr);
+    if (ip_route(tcp->ip, &src, &dst, c->ep.ifindex, false, &way) < 0)
         return c->mss;
     tcp_mss_update(tcp, c, way.mtu);
     bool cuts = way.features & WEIR_LINK_GSO && c->mss <= GSO_MOST / 2;
@@ -384,8 +385,10 @@ static void arm(struct tcp *tcp, struct tcp_conn *c, bool sent_new) {
 void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     tcp_seq nxt = c->snd.nxt;
-    if (tcp_state(c) == WEIR_TCP_CLOSED)
+    if (tcp_state(c) == WEIR_TCP_CLOSED) {
+        tcp_work_rest(tcp, c);
         return;
+    }
     if (w) {
         if (tcp_state(c) == WEIR_TCP_SYN_SENT && !w->tx.head)
             send_new(tcp, c, 0, TX_SYN);

@@ -2,9 +2,12 @@
 /*
  * Local ports: who may bind what, and which port a connect() gets.
  *
- * For each port in use there is a list of groups of sockets that are alike in
- * all that a conflict depends on (address, device, SO_REUSEADDR, SO_REUSEPORT,
- * listening), with a count: ten thousand accepted connections are one group.
+ * For each port that bind() took there is a list of groups of sockets that are
+ * alike in all that a conflict depends on (address, device, SO_REUSEADDR,
+ * SO_REUSEPORT, listening), with a count: ten thousand accepted connections are
+ * one group. Ports that connect() took are only counted, four bytes a port
+ * however many connections there are; where bind() asks for such a port, the
+ * connections themselves are looked at.
  * The rules are Linux's: two sockets may share a port where their addresses
  * differ, or both have SO_REUSEADDR and the other does not listen, or both have
  * SO_REUSEPORT. A port that only connect() took may be taken by connect() again
@@ -35,7 +38,7 @@ static bool same_group(const struct tcp_bind *a, const struct tcp_bind *b) {
 static struct tcp_bind group_of(const struct endpoint *ep, bool listening,
                                 bool by_connect) {
     return (struct tcp_bind){
-        .laddr = weir_addr_to_v4(&ep->laddr),
+        .laddr = ep->laddr,
         .ifindex = ep->ifindex,
         .reuse = (ep->flags & EP_REUSEADDR) != 0,
         .reuseport = (ep->flags & EP_REUSEPORT) != 0,
@@ -57,8 +60,39 @@ static struct tcp_bind group_of_tw(const struct tcp_tw *tw) {
     };
 }
 
+/* How many hold the port by connect(); NULL where there is no memory for it.
+ * `make`: it will be counted up. */
+static uint32_t *connects(struct tcp *tcp, uint16_t port, bool make) {
+    struct tcp_connects **slot = &tcp->connects[port / TCP_CONNECTS];
+    if (!*slot && make)
+        *slot = arena_zalloc(tcp->env->arena, sizeof(**slot));
+    return *slot ? &(*slot)->count[port % TCP_CONNECTS] : NULL;
+}
+
+static bool hold_by_connect(struct tcp *tcp, uint16_t port) {
+    uint32_t *count = connects(tcp, port, true);
+    if (!count)
+        return false;
+    ++*count;
+    tcp->connects[port / TCP_CONNECTS]->sum++;
+    return true;
+}
+
+static void let_go_by_connect(struct tcp *tcp, uint16_t port) {
+    struct tcp_connects **slot = &tcp->connects[port / TCP_CONNECTS];
+    uint32_t *count = connects(tcp, port, false);
+    assert(count && *count);
+    --*count;
+    if (--(*slot)->sum == 0) {
+        arena_free(tcp->env->arena, *slot, sizeof(**slot));
+        *slot = NULL;
+    }
+}
+
 /* False: no memory. */
 static bool hold(struct tcp *tcp, uint16_t port, const struct tcp_bind *want) {
+    if (want->by_connect)
+        return hold_by_connect(tcp, port);
     struct weir_arena *a = tcp->env->arena;
     struct tcp_port **slot = port_slot(tcp, port);
     if (!*slot) {
@@ -82,6 +116,10 @@ static bool hold(struct tcp *tcp, uint16_t port, const struct tcp_bind *want) {
 }
 
 static void let_go(struct tcp *tcp, uint16_t port, const struct tcp_bind *was) {
+    if (was->by_connect) {
+        let_go_by_connect(tcp, port);
+        return;
+    }
     struct weir_arena *a = tcp->env->arena;
     struct tcp_port **slot = port_slot(tcp, port);
     assert(*slot);
@@ -119,13 +157,57 @@ static bool conflict(const struct tcp_bind *b, const struct tcp_bind *want,
     return true;
 }
 
-static bool port_conflicts(struct tcp *tcp, uint16_t port,
+/* What a node of the hash holds by connect(); false: nothing. */
+static bool holds_by_connect(struct tcp_node *n, struct tcp_bind *group,
+                             uint16_t *port) {
+    if (n->kind == TCP_NODE_CONN) {
+        const struct tcp_conn *c = tcp_conn_of_node(n);
+        *group = group_of_conn(c);
+        *port = c->ep.lport;
+        return c->flags & CONN_PORT && group->by_connect;
+    }
+    if (n->kind != TCP_NODE_TW || !(n->tw_flags & TW_PORT))
+        return false;
+    const struct tcp_tw *tw = tcp_tw_of(n);
+    *group = group_of_tw(tw);
+    *port = tw->lport;
+    return group->by_connect;
+}
+
+/* Mark the ports on which a connection stands in the way. */
+static void mark_conflicts(struct tcp *tcp, const struct tcp_bind *want,
+                           bool relax, uint8_t taken[8192]) {
+    struct tcp_bind b;
+    uint16_t port;
+    for (uint32_t i = 0; i <= tcp->mask; i++)
+        for (struct tcp_node *n = tcp->bucket[i]; n; n = n->next)
+            if (holds_by_connect(n, &b, &port) && conflict(&b, want, relax))
+                taken[port / 8] |= (uint8_t)(1u << port % 8);
+}
+
+static bool binds_conflict(struct tcp *tcp, uint16_t port,
                            const struct tcp_bind *want, bool relax) {
     const struct tcp_port *p = *port_slot(tcp, port);
     for (const struct tcp_bind *b = p ? p->binds : NULL; b; b = b->next)
         if (conflict(b, want, relax))
             return true;
     return false;
+}
+
+static bool connected_to(struct tcp *tcp, uint16_t port) {
+    const uint32_t *count = connects(tcp, port, false);
+    return count && *count;
+}
+
+static bool port_conflicts(struct tcp *tcp, uint16_t port,
+                           const struct tcp_bind *want, bool relax) {
+    if (binds_conflict(tcp, port, want, relax))
+        return true;
+    if (!connected_to(tcp, port))
+        return false;
+    uint8_t taken[8192] = {0};
+    mark_conflicts(tcp, want, relax, taken);
+    return taken[port / 8] >> port % 8 & 1;
 }
 
 static int take(struct tcp *tcp, struct tcp_conn *c, uint16_t port) {
@@ -162,17 +244,34 @@ static uint32_t range_size(const struct sysctl *s) {
                       1);
 }
 
-int tcp_port_any(struct tcp *tcp, struct tcp_conn *c) {
+/* Any port without a conflict, from a random place on; `taken`: what stands in
+ * the way of those that connect() holds. 0: none. */
+static uint16_t search(struct tcp *tcp, const struct tcp_bind *want,
+                       const uint8_t *taken) {
     const struct sysctl *s = &tcp->env->sysctl;
     uint32_t n = range_size(s), half = n / 2 ? n / 2 : 1;
     uint32_t start = rng_below(&tcp->env->rng, half);
-    c->flags |= CONN_PORT_BIND;
-    const struct tcp_bind want = group_of_conn(c);
     for (uint32_t i = 0; i < n; i++) {
         uint16_t port = nth_port(s, start + i, 1);
-        if (!port_conflicts(tcp, port, &want, false))
-            return take(tcp, c, port);
+        bool held =
+            taken ? taken[port / 8] >> port % 8 & 1 : connected_to(tcp, port);
+        if (!held && !binds_conflict(tcp, port, want, false))
+            return port;
     }
+    return 0;
+}
+
+int tcp_port_any(struct tcp *tcp, struct tcp_conn *c) {
+    c->flags |= CONN_PORT_BIND;
+    const struct tcp_bind want = group_of_conn(c);
+    uint16_t port = search(tcp, &want, NULL);
+    if (!port) { /* one that connections elsewhere hold */
+        uint8_t taken[8192] = {0};
+        mark_conflicts(tcp, &want, false, taken);
+        port = search(tcp, &want, taken);
+    }
+    if (port)
+        return take(tcp, c, port);
     return env_fail(tcp->env, EADDRINUSE, WEIR_NO_PORTS);
 }
 
@@ -196,10 +295,7 @@ static bool answers_come_here(const struct tcp *tcp,
 
 static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
     const struct tcp_port *p = *port_slot(tcp, port);
-    for (const struct tcp_bind *b = p ? p->binds : NULL; b; b = b->next)
-        if (!b->by_connect)
-            return true;
-    return false;
+    return p && p->binds;
 }
 
 /* RFC 6056 3.3.4: from a keyed hash of the destination, then onwards. */
@@ -212,8 +308,7 @@ int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
     }
     const struct sysctl *s = &tcp->env->sysctl;
     uint32_t n = range_size(s);
-    const uint32_t key[3] = {weir_addr_to_v4(&t.laddr),
-                             weir_addr_to_v4(&t.raddr), t.rport};
+    const uint32_t key[3] = {t.laddr, t.raddr, t.rport};
     uint64_t h = siphash(tcp->port_key, key, sizeof(key));
     uint32_t *turn = &tcp->port_turn[h % 64];
     uint32_t start = (uint32_t)(h >> 32) % (n / 2 ? n / 2 : 1) + *turn;

@@ -81,8 +81,8 @@ static void record(struct tcp *tcp, const struct tcp_conn *c,
         env_record(env, WEIR_EV_SEGMENT_RECEIVED, endpoint_sock(&c->ep));
     if (!ev)
         return;
-    ev->seg.src = weir_addr_to_v4(&c->ep.raddr);
-    ev->seg.dst = weir_addr_to_v4(&c->ep.laddr);
+    ev->seg.src = c->ep.raddr;
+    ev->seg.dst = c->ep.laddr;
     ev->seg.sport = c->ep.rport;
     ev->seg.dport = c->ep.lport;
     ev->seg.seq = x->h.seq;
@@ -114,7 +114,9 @@ bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt,
         !tcp_plain_parse(p, pkt->head_len, &x.h) ||
         (x.h.flags & ~WEIR_PSH) != WEIR_ACK)
         return false;
-    const struct tcp_tuple t = {rx->dst, rx->src, get16(p + 2), get16(p)};
+    const struct tcp_tuple t = {weir_addr_to_v4(&rx->dst),
+                                weir_addr_to_v4(&rx->src), get16(p + 2),
+                                get16(p)};
     struct tcp_node *n = tcp_lookup(tcp, &t);
     if (!n || n->kind != TCP_NODE_CONN)
         return false;

@@ -34,8 +34,8 @@ enum weir_reason tcp_segment_parse(struct tcp_segment *seg,
     seg->h.seq = seg->h.ack = 0;
     seg->h.flags = 0;
     seg->t.lport = seg->t.rport = 0;
-    seg->t.laddr = rx->dst;
-    seg->t.raddr = rx->src;
+    seg->t.laddr = weir_addr_to_v4(&rx->dst);
+    seg->t.raddr = weir_addr_to_v4(&rx->src);
     const uint8_t *p = pkt_pull(pkt, TCP_HDR_MIN);
     if (!p)
         return WEIR_PKT_TOO_SMALL;
@@ -61,8 +61,8 @@ static void record_sent(struct env *env, struct weir_pkt *pkt,
     if (!ev)
         return;
     pkt->event = ev->id;
-    ev->seg.src = weir_addr_to_v4(&out->t.laddr);
-    ev->seg.dst = weir_addr_to_v4(&out->t.raddr);
+    ev->seg.src = out->t.laddr;
+    ev->seg.dst = out->t.raddr;
     ev->seg.sport = out->t.lport;
     ev->seg.dport = out->t.rport;
     ev->seg.seq = out->h.seq;
@@ -91,8 +91,7 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     put16(p, out->t.lport); /* h's own are not looked at */
     put16(p + 2, out->t.rport);
     uint16_t sum =
-        wire_pseudo_sum(weir_addr_to_v4(&out->t.laddr),
-                        weir_addr_to_v4(&out->t.raddr), PROTO_TCP, pkt->len);
+        wire_pseudo_sum(out->t.laddr, out->t.raddr, PROTO_TCP, pkt->len);
     put16(p + TCP_CSUM_OFFSET, sum);
     pkt->flags |= WEIR_PKT_CSUM_PARTIAL;
     pkt->csum_start = 0;
@@ -102,8 +101,8 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     record_sent(env, pkt, out, len);
     COUNT(env, Tcp, OutSegs);
     const struct ip_flow flow = {
-        .src = out->t.laddr,
-        .dst = out->t.raddr,
+        .src = weir_addr_v4(out->t.laddr),
+        .dst = weir_addr_v4(out->t.raddr),
         .ifindex = out->ifindex,
         .proto = PROTO_TCP,
         .tos = out->tos,
@@ -118,8 +117,8 @@ void tcp_segment_drop(struct env *env, struct tcp_segment *seg,
     if (!seg->pkt)
         return;
     const struct drop_info info = {
-        .src = weir_addr_to_v4(&seg->t.raddr),
-        .dst = weir_addr_to_v4(&seg->t.laddr),
+        .src = seg->t.raddr,
+        .dst = seg->t.laddr,
         .sport = seg->t.rport,
         .dport = seg->t.lport,
         .proto = PROTO_TCP,

@@ -16,7 +16,7 @@ struct tcp_range {
 
 /* Where a segment comes from or goes to; a half-open connection has one. */
 struct tcp_tuple {
-    struct weir_addr laddr, raddr;
+    uint32_t laddr, raddr; /* IPv4, host order */
     uint16_t lport, rport;
 };
 

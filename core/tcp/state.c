@@ -41,8 +41,8 @@ static struct weir_event *note(struct tcp *tcp, const struct tcp_tuple *t,
     struct weir_event *ev = env_record(tcp->env, WEIR_EV_STATE, sock);
     if (!ev)
         return NULL;
-    ev->state.local = weir_addr_to_v4(&t->laddr);
-    ev->state.remote = weir_addr_to_v4(&t->raddr);
+    ev->state.local = t->laddr;
+    ev->state.remote = t->raddr;
     ev->state.lport = t->lport;
     ev->state.rport = t->rport;
     ev->state.from = (uint8_t)from;

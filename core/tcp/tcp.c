@@ -117,8 +117,8 @@ struct tcp_conn *tcp_conn_create(struct tcp *tcp) {
     c->ep.handle = -1;
     c->ep.kind = ENDPOINT_TCP;
     c->ep.pmtudisc = 1; /* IP_PMTUDISC_WANT */
-    c->ep.laddr = weir_addr_v4(0);
-    c->ep.raddr = weir_addr_v4(0);
+    c->ep.laddr = 0;
+    c->ep.raddr = 0;
     c->node.kind = TCP_NODE_CONN;
     tcp_state_init(&c->node, WEIR_TCP_CLOSED);
     c->ssthresh = UINT32_MAX;
@@ -136,12 +136,17 @@ struct endpoint *tcp_socket(struct tcp *tcp) {
     return c ? &c->ep : NULL;
 }
 
-static void work_free(struct tcp *tcp, struct tcp_conn *c) {
+static void work_clear(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     tcp_tx_clear(tcp, c);
     tcp_sendq_clear(tcp, w);
     tcp_recvq_clear(tcp, w);
     tcp_ofo_clear(tcp, w);
+}
+
+static void work_free(struct tcp *tcp, struct tcp_conn *c) {
+    struct tcp_work *w = c->work;
+    work_clear(tcp, c);
     arena_free(tcp->env->arena, w, sizeof(*w));
     c->work = NULL;
 }
@@ -158,7 +163,9 @@ void tcp_conn_destroy(struct tcp *tcp, struct tcp_conn *c) {
     wheel_disarm(tcp->env->wheel, &c->timer);
     endpoint_untouch(tcp->env, &c->ep);
     endpoint_release(tcp->env, &c->ep);
-    if (c->work)
+    if (c->work && c->flags & CONN_DIRTY)
+        work_clear(tcp, c); /* the list still goes through it */
+    else if (c->work)
         work_free(tcp, c);
     if (c->opt)
         arena_free(tcp->env->arena, c->opt, sizeof(*c->opt));
@@ -245,13 +252,14 @@ struct tcp_opts *tcp_opts_get(struct tcp *tcp, struct tcp_opts **slot) {
 }
 
 void tcp_dirty(struct tcp *tcp, struct tcp_conn *c) {
-    if (c->flags & CONN_DIRTY || tcp_state(c) == WEIR_TCP_CLOSED)
+    if (c->flags & CONN_DIRTY || tcp_state(c) == WEIR_TCP_CLOSED ||
+        !tcp_work_get(tcp, c)) /* no memory to send with: the peer asks again */
         return;
     c->flags |= CONN_DIRTY;
-    c->out_cause = tcp->env->cause;
-    c->dirty_next = NULL;
+    c->work->out_cause = tcp->env->cause;
+    c->work->dirty_next = NULL;
     if (tcp->dirty_tail)
-        tcp->dirty_tail->dirty_next = c;
+        tcp->dirty_tail->work->dirty_next = c;
     else
         tcp->dirty_head = c;
     tcp->dirty_tail = c;
@@ -298,15 +306,16 @@ void tcp_output_pass(struct tcp *tcp) {
     requests_pass(tcp);
     while (tcp->dirty_head) {
         struct tcp_conn *c = tcp->dirty_head;
-        tcp->dirty_head = c->dirty_next;
+        tcp->dirty_head = c->work->dirty_next;
         if (!tcp->dirty_head)
             tcp->dirty_tail = NULL;
         c->flags &= ~(uint32_t)CONN_DIRTY;
         if (c->flags & CONN_GONE) {
+            work_free(tcp, c);
             conn_free(tcp, c);
             continue;
         }
-        env->cause = c->out_cause;
+        env->cause = c->work->out_cause;
         tcp_output(tcp, c);
     }
     tcp_replies_send(tcp);

@@ -98,8 +98,8 @@ static struct tcp_tw *tw_new(struct tcp *tcp, struct tcp_conn *c,
         return NULL;
     tw->node.kind = TCP_NODE_TW;
     tcp_state_init(&tw->node, state);
-    tw->laddr = weir_addr_to_v4(&c->ep.laddr);
-    tw->raddr = weir_addr_to_v4(&c->ep.raddr);
+    tw->laddr = c->ep.laddr;
+    tw->raddr = c->ep.raddr;
     tw->lport = c->ep.lport;
     tw->rport = c->ep.rport;
     tw->snd_nxt = c->snd.nxt;
@@ -276,8 +276,7 @@ bool tcp_tw_reusable(struct tcp *tcp, const struct tcp_tw *tw, bool bound) {
         return false;
     if (bound)
         return true;
-    if (!s->tcp_tw_reuse ||
-        (s->tcp_tw_reuse == 2 && !weir_addr_is_loopback(&t.raddr)))
+    if (!s->tcp_tw_reuse || (s->tcp_tw_reuse == 2 && t.raddr >> 24 != 127))
         return false;
     uint32_t left_ms = tw->expires_ms - tcp_now_ms(tcp);
     uint32_t age_ms = (uint32_t)s->tcp_timewait_len * 1000 - left_ms;

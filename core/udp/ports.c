@@ -37,10 +37,10 @@ bool udp_matches(const struct udp_sock *s, const struct weir_addr *laddr,
                  unsigned ifindex) {
     if (s->ep.lport != lport || !on_interface(s, ifindex))
         return false;
-    if (!weir_addr_is_any(&s->ep.laddr) && !weir_addr_eq(&s->ep.laddr, laddr))
+    if (s->ep.laddr && s->ep.laddr != weir_addr_to_v4(laddr))
         return false;
     return !s->connected ||
-           (s->ep.rport == rport && weir_addr_eq(&s->ep.raddr, raddr));
+           (s->ep.rport == rport && s->ep.raddr == weir_addr_to_v4(raddr));
 }
 
 static struct udp_sock *lookup_conn(const struct udp *udp,
@@ -61,8 +61,7 @@ static struct udp_sock *lookup_conn(const struct udp *udp,
 }
 
 static unsigned specificity(const struct udp_sock *s) {
-    return (weir_addr_is_any(&s->ep.laddr) ? 0u : 2u) +
-           (s->ep.ifindex ? 1u : 0u);
+    return (!s->ep.laddr ? 0u : 2u) + (s->ep.ifindex ? 1u : 0u);
 }
 
 /* The nth of the equals that share the port. */
@@ -74,11 +73,8 @@ static struct udp_sock *nth_sharer(const struct udp *udp, struct udp_sock *best,
         if (!s->connected && (s->ep.flags & EP_REUSEPORT) &&
             s->ep.lport == best->ep.lport &&
             s->ep.ifindex == best->ep.ifindex &&
-            weir_addr_is_any(&s->ep.laddr) ==
-                weir_addr_is_any(&best->ep.laddr) &&
-            (weir_addr_is_any(&s->ep.laddr) ||
-             weir_addr_eq(&s->ep.laddr, &best->ep.laddr)) &&
-            n-- == 0)
+            !s->ep.laddr == !best->ep.laddr &&
+            (!s->ep.laddr || s->ep.laddr == best->ep.laddr) && n-- == 0)
             return s;
     }
     return best;
@@ -120,8 +116,7 @@ static bool conflict(const struct udp_sock *a, const struct udp_sock *b) {
         return false;
     if (a->ep.ifindex && b->ep.ifindex && a->ep.ifindex != b->ep.ifindex)
         return false;
-    return weir_addr_is_any(&a->ep.laddr) || weir_addr_is_any(&b->ep.laddr) ||
-           weir_addr_eq(&a->ep.laddr, &b->ep.laddr);
+    return !a->ep.laddr || !b->ep.laddr || a->ep.laddr == b->ep.laddr;
 }
 
 static bool is_free(const struct udp *udp, const struct udp_sock *s,
@@ -194,9 +189,10 @@ void udp_give_port(struct udp *udp, struct udp_sock *s) {
 
 void udp_link_conn(struct udp *udp, struct udp_sock *s) {
     s->connected = true;
+    const struct weir_addr laddr = weir_addr_v4(s->ep.laddr);
+    const struct weir_addr raddr = weir_addr_v4(s->ep.raddr);
     hash_insert(&udp->conns, &s->conn,
-                udp_conn_hash(udp, &s->ep.laddr, s->ep.lport, &s->ep.raddr,
-                              s->ep.rport));
+                udp_conn_hash(udp, &laddr, s->ep.lport, &raddr, s->ep.rport));
 }
 
 void udp_unlink_conn(struct udp *udp, struct udp_sock *s) {
@@ -210,8 +206,8 @@ void udp_record_named(struct udp *udp, const struct udp_sock *s) {
         env_record(udp->env, WEIR_EV_NAMED, endpoint_sock(&s->ep));
     if (!ev)
         return;
-    ev->named.local = weir_addr_to_v4(&s->ep.laddr);
-    ev->named.remote = weir_addr_to_v4(&s->ep.raddr);
+    ev->named.local = s->ep.laddr;
+    ev->named.remote = s->ep.raddr;
     ev->named.lport = s->ep.lport;
     ev->named.rport = s->ep.rport;
     ev->named.proto = 17;

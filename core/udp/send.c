@@ -113,9 +113,9 @@ static int find_way(struct udp *udp, struct udp_sock *s,
         return env_fail(env, EINVAL, WEIR_BAD_STATE);
     if (!to && !s->connected)
         return env_fail(env, EDESTADDRREQ, WEIR_BAD_STATE);
-    flow->dst = to ? to->addr : s->ep.raddr;
+    flow->dst = to ? to->addr : weir_addr_v4(s->ep.raddr);
     *dport = to ? to->port : s->ep.rport;
-    flow->src = s->ep.laddr;
+    flow->src = weir_addr_v4(s->ep.laddr);
     if (ip_is_broadcast(udp->ip, &flow->src) ||
         weir_addr_is_multicast(&flow->src))
         flow->src = weir_addr_v4(0);

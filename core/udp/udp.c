@@ -40,7 +40,7 @@ struct endpoint *udp_socket(struct udp *udp) {
         return NULL;
     s->ep.handle = -1;
     s->ep.kind = ENDPOINT_UDP;
-    s->ep.laddr = s->ep.raddr = weir_addr_v4(0);
+    s->ep.laddr = s->ep.raddr = 0;
     s->ep.pmtudisc = udp->env->sysctl.ip_no_pmtu_disc ? ABI_IP_PMTUDISC_DONT
                                                       : ABI_IP_PMTUDISC_WANT;
     s->rcvbuf = (uint32_t)udp->env->sysctl.rmem_default;
@@ -70,7 +70,7 @@ int udp_bind(struct udp *udp, struct endpoint *ep,
     if (ep->lport)
         return env_fail(env, EINVAL, WEIR_BAD_STATE);
     if (weir_addr_is_any(&local->addr)) {
-        ep->laddr = weir_addr_v4(0);
+        ep->laddr = 0;
     } else {
         if (!weir_addr_is_v4(&local->addr))
             return env_fail(env, EAFNOSUPPORT, WEIR_NOT_SUPPORTED);
@@ -78,15 +78,15 @@ int udp_bind(struct udp *udp, struct endpoint *ep,
             !ip_is_broadcast(udp->ip, &local->addr) &&
             !weir_addr_is_multicast(&local->addr))
             return env_fail(env, EADDRNOTAVAIL, WEIR_ADDR_NOT_LOCAL);
-        ep->laddr = local->addr;
+        ep->laddr = weir_addr_to_v4(&local->addr);
     }
     int err = udp_take_port(udp, s, local->port);
     if (err < 0) {
-        ep->laddr = weir_addr_v4(0);
+        ep->laddr = 0;
         return err;
     }
     s->port_locked = local->port != 0;
-    s->addr_locked = !weir_addr_is_any(&ep->laddr);
+    s->addr_locked = ep->laddr;
     if (s->addr_locked)
         ep->flags |= EP_BOUND_ADDR;
     udp_record_named(udp, s);
@@ -98,10 +98,10 @@ static int disconnect(struct udp *udp, struct udp_sock *s) {
     if (!s->connected)
         return 0;
     udp_unlink_conn(udp, s);
-    s->ep.raddr = weir_addr_v4(0);
+    s->ep.raddr = 0;
     s->ep.rport = 0;
     if (!s->addr_locked)
-        s->ep.laddr = weir_addr_v4(0);
+        s->ep.laddr = 0;
     if (!s->port_locked)
         udp_give_port(udp, s);
     udp_record_named(udp, s);
@@ -118,7 +118,7 @@ int udp_connect(struct udp *udp, struct endpoint *ep,
         return env_fail(env, EAFNOSUPPORT, WEIR_NOT_SUPPORTED);
     if (!ep->lport && udp_take_port(udp, s, 0) < 0)
         return env_fail(env, EAGAIN, WEIR_NO_PORTS);
-    struct weir_addr src = ep->laddr, dst = peer->addr;
+    struct weir_addr src = weir_addr_v4(ep->laddr), dst = peer->addr;
     struct ip_way way;
     int err = ip_route(udp->ip, &src, &dst, ep->ifindex,
                        ep->flags & EP_BROADCAST, &way);
@@ -133,9 +133,9 @@ int udp_connect(struct udp *udp, struct endpoint *ep,
     if (err < 0)
         return err;
     udp_unlink_conn(udp, s);
-    if (weir_addr_is_any(&ep->laddr))
-        ep->laddr = src;
-    ep->raddr = dst;
+    if (!ep->laddr)
+        ep->laddr = weir_addr_to_v4(&src);
+    ep->raddr = weir_addr_to_v4(&dst);
     ep->rport = peer->port;
     udp_link_conn(udp, s);
     udp_record_named(udp, s);
@@ -178,8 +178,8 @@ void udp_info(struct udp *udp, struct endpoint *ep, struct weir_sockinfo *out) {
         .ifindex = ep->ifindex,
         .owner = ep->owner,
         .tag = ep->tag,
-        .local = {ep->laddr, ep->lport, ep->ifindex},
-        .peer = {ep->raddr, ep->rport, 0},
+        .local = {weir_addr_v4(ep->laddr), ep->lport, ep->ifindex},
+        .peer = {weir_addr_v4(ep->raddr), ep->rport, 0},
         .rx_queue = s->rx_bytes,
         .rcvbuf = s->rcvbuf,
         .sndbuf = s->sndbuf,
@@ -211,8 +211,8 @@ int udp_holder(struct udp *udp, const struct weir_endpoint *local,
          n; n = hash_next(n)) {
         struct udp_sock *s = container_of(n, struct udp_sock, port);
         if (s->ep.lport == local->port &&
-            (weir_addr_is_any(&local->addr) || weir_addr_is_any(&s->ep.laddr) ||
-             weir_addr_eq(&s->ep.laddr, &local->addr))) {
+            (weir_addr_is_any(&local->addr) || !s->ep.laddr ||
+             s->ep.laddr == weir_addr_to_v4(&local->addr))) {
             udp_info(udp, &s->ep, out);
             return 0;
         }

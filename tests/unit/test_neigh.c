@@ -184,7 +184,7 @@ static void confirmed(void **state) {
     assert_memory_equal(arp.target_mac, peer_mac, 6);
     send_to(h, peer);
     assert_int_equal(state_of(h, PEER), WEIR_NUD_DELAY);
-    ip_confirm(h->ip, &peer);
+    ip_confirm(h->ip, PEER);
     assert_int_equal(host_take_bytes(h, f), 50);
     host_advance(h, 5 * SEC);
     assert_int_equal(state_of(h, PEER), WEIR_NUD_REACHABLE);
