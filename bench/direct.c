@@ -208,9 +208,12 @@ int main(int argc, char **argv) {
         limit = atol(argv[2] + 1);
     set_up(argc > 3 ? (uint32_t)atoi(argv[3]) : 1500);
     const char *m = argv[1];
-    printf("%.3f\n", !strcmp(m, "rr")     ? rr(seconds)
-                     : !strcmp(m, "bulk") ? bulk(seconds)
-                     : !strcmp(m, "crr")  ? crr(seconds)
-                                          : idle());
+    double result = !strcmp(m, "rr")     ? rr(seconds)
+                    : !strcmp(m, "bulk") ? bulk(seconds)
+                    : !strcmp(m, "crr")  ? crr(seconds)
+                                         : idle();
+    uint64_t segments = weir_counter(a, WEIR_CTR_Tcp_OutSegs) +
+                        weir_counter(b, WEIR_CTR_Tcp_OutSegs);
+    printf("%.3f segments=%llu\n", result, (unsigned long long)segments);
     return 0;
 }

@@ -16,6 +16,7 @@ lwip, gvisor, slirp, pasta; any other name will do. `note` is printed under the
 row. A tuple in place of a command is a figure that was measured elsewhere:
 (multiple of the kernel beside it, "of what").
 """
+import os
 from dataclasses import dataclass, field
 
 
@@ -38,7 +39,8 @@ def rows(build, seconds):
     gvisor, lwip = f"{build}/bench/bench_gvisor", f"{build}/bench/bench_lwip"
     core = ["taskset", "-c", "0"]
     door = [f"{build}/weir", "run", "--new", "--"]
-    pair = ["python3", f"{build}/../bench/pair.py", build]
+    bench = os.path.dirname(os.path.abspath(__file__))
+    pair = ["python3", f"{bench}/pair.py", build]
 
     def own(*args):
         """A program of ours for the benchmark; with the recorder and without."""
@@ -131,9 +133,20 @@ def rows(build, seconds):
             "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
             "veth": pair + ["veth", *do],
             "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
-    # ---- memory
+    # ---- memory, copies, instructions: counted, not timed
     row("idle established endpoint", "bytes", False, {
-        "direct": [direct, "idle", "0"],
+        "kernel": ["python3", f"{bench}/idle_kernel.py"],
+        "direct": [direct, "idle", "0"], "gvisor": [gvisor, "idle", "0"],
         "lwip, upstream": (3750 / 280, "280 B beside 3.75 kB"),
-        "smoltcp": (3750 / 408, "408 B beside 3.75 kB")}, once=True)
+        "smoltcp": (3750 / 408, "408 B beside 3.75 kB")}, once=True,
+        note="the kernel's with its file; the door's connections also cost two AF_UNIX sockets each")
+    copies = f"{build}/bench/bench_copies"
+    row("copies of a byte, program to program", "copies", False, {
+        "door": ["sh", f"{bench}/copies.sh", build],
+        "direct": [copies, "65535"], "direct, MTU 1500": [copies, "1500"]}, once=True,
+        note="counted by the stack; the kernel makes two, in and out")
+    for mode, name in (("rr", "1 B"), ("bulk", "bulk, MTU 1500"), ("gso", "bulk, 64 KiB"),
+                       ("crr", "connect, 1 B each way, close")):
+        row(f"instructions a segment, {name}", "instructions", False, {
+            "direct": ["python3", f"{bench}/../tests/count/count.py", build, mode]}, once=True)
     return table

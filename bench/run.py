@@ -26,7 +26,7 @@ PLACES = ("veth", "veth1500")
 NEEDS = {  # a word of a command: packages' programs
     "slirp": ["slirp4netns", "unshare", "nsenter"], "pasta": ["pasta"],
     "nginx": ["nginx", "wrk"], "redis": ["redis-server", "redis-benchmark"],
-    "iperf3": ["iperf3"], "taskset": ["taskset"], "valgrind": ["valgrind"],
+    "iperf3": ["iperf3"], "count.py": ["valgrind", "cc"], "taskset": ["taskset"], "valgrind": ["valgrind"],
     **{place: ["ip"] for place in PLACES}}
 
 
@@ -66,7 +66,7 @@ def lacks(command, places):
     for word in command:
         if word in PLACES and places:
             return places
-        for program in NEEDS.get(word, []):
+        for program in NEEDS.get(os.path.basename(word), []):
             if not shutil.which(program):
                 return f"{program} is not installed"
         if "/bench/bench_" in word and not os.path.exists(word):
@@ -127,6 +127,10 @@ def ratio(row, cell, base):
     return mid / of if row.more else of / mid
 
 
+def short(v):
+    return f"{v:.0f}" if v >= 1000 else f"{v:.3g}"
+
+
 def lines(row, cells):
     """The row's lines: (column, figure, spread, cpu, ratio, verdict or remark)."""
     base = next((c for c in cells if c.column == row.base), None)
@@ -148,14 +152,15 @@ def lines(row, cells):
             remark.append(f"goal {goal:g}x {'met' if r >= goal else 'NOT MET'}")
         elif cell.column in ("door", "direct") and r is not None and r < 1:
             remark.append("a loss")
-        tails = [f"{n} {v:.3g}" for n in ("p50", "p99", "p999") if (v := cell.extra(n))]
+        tails = [f"{n} {short(v)}" for n in ("p50", "p99", "p999") if (v := cell.extra(n))]
         remark += [" ".join(tails)] if tails else []
         remark += [f"{k} {cell.extra(k):g}" for k in (cell.good or cell.bad)[0].extra
-                   if k not in ("p50", "p99", "p999")]
+                   if k not in ("p50", "p99", "p999", "segments")]
         if not cell.good:
             remark.append("the machine was never quiet")
         values = cell.figures()
-        yield (cell, f"{cell.median():.4g}", f"{min(values):.3g}..{max(values):.3g}",
+        yield (cell, f"{cell.median():.4g}" if cell.median() < 1e4 else f"{cell.median():.0f}",
+               f"{short(min(values))}..{short(max(values))}" if len(values) > 1 else "",
                f"{cell.cpu():.1f}", times, ", ".join(remark))
 
 
@@ -191,8 +196,8 @@ def measure(all_cells, rounds, budget, env):
     end = time.monotonic() + budget
     for n in range(rounds * 3):
         todo = [c for _, cells in all_cells for c in cells if c.wanted(min(n + 1, rounds))]
-        if not todo and n >= rounds:
-            return
+        if not todo:
+            continue
         for cell in todo:
             if time.monotonic() + cell.took > end:
                 return
