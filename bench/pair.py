@@ -6,6 +6,7 @@ PLACE: where the two are.
   veth      in the two network namespaces that run.py made: wb-a and wb-b
   veth1500  the same, on the pair without offload: whole checksums, MTU 1500
   slirp     the client in a namespace behind slirp4netns, the server here
+  load      the server behind the door, the client ours on the direct API (load.c)
   pasta     the client in a namespace behind pasta (its TAP), the server here
 WHAT: program rr|bulk|crr, nginx, redis, iperf3.
 Everything that was started has ended and was waited for when this returns.
@@ -80,7 +81,7 @@ def slirp():
 
 def places():
     """(words before the server, words before the client, the server's address)."""
-    if place == "kernel":
+    if place in ("kernel", "load"):
         return [], [], "127.0.0.1"
     if place.startswith("veth"):
         return in_namespace(0), in_namespace(1), "10.93.1.1" if place == "veth" else "10.93.2.1"
@@ -126,6 +127,12 @@ def program(there, here, host):
                 mode, seconds]).strip()
 
 
+def load(server, request, seconds, connections):
+    out = run([f"{build}/bench/bench_load", "-c", connections, "-d", seconds, "-p", str(PORT),
+               "-r", request, "--", *server]).split()
+    return " ".join([f"{float(out[0]) / 1e3:.3f}", *out[1:]])
+
+
 def nginx(there, here, host):
     seconds, connections, close = (args + [""])[:3]
     with open(f"{stage}/nginx.conf", "w", encoding="ascii") as f:
@@ -137,14 +144,15 @@ http {{ access_log off; keepalive_requests 1000000000;
   uwsgi_temp_path {stage}/u; scgi_temp_path {stage}/s;
   server {{ listen {PORT} backlog=1024; location / {{ return 200 "hello\\n"; }} }} }}
 """)
-    start([*there, "nginx", "-c", f"{stage}/nginx.conf", "-e", f"{stage}/error.log"])
+    server = ["nginx", "-c", f"{stage}/nginx.conf", "-e", f"{stage}/error.log"]
+    if place == "load":
+        return load(server, "http", seconds, connections)
+    start([*there, *server])
     wait_for_port(there)
-    begin = time.monotonic()
     # wrk's shortest run is a second.
     out = run([*here, "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(float(seconds)))}s",
                *(["-H", "Connection: close"] if close else []), "--latency",
                f"http://{host}:{PORT}/"])
-    del begin
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
     if "Non-2xx" in out:
         fail("wrk: answers that are not 200")
@@ -156,8 +164,12 @@ http {{ access_log off; keepalive_requests 1000000000;
 
 def redis(there, here, host):
     seconds, clients = args
-    start([*there, "redis-server", "--port", str(PORT), "--save", "", "--appendonly", "no",
-           "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", stage])
+    server = ["redis-server", "--port", str(PORT), "--save", "", "--appendonly", "no",
+              "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", stage,
+              "--logfile", f"{stage}/log"]
+    if place == "load":
+        return load(server, "get", seconds, clients)
+    start([*there, *server])
     wait_for_port(there)
     bench = [*here, "redis-benchmark", "-h", host, "-p", str(PORT), "-c", clients, "-t", "get",
              "--csv", "-n"]

@@ -10,11 +10,11 @@ than the base. What a command needs beyond itself is found from its
 words (needs() in run.py); where that is absent, the table says so.
 
 Columns: kernel (loopback), veth (the kernel, two network namespaces), door (the
-universal door, `weir run`), direct (the direct API), norecord (the same, the
-flight recorder off), ring (two stacks on two cores, links/ring between them),
-lwip, gvisor, slirp, pasta; any other name will do. `note` is printed under the
-row. A tuple in place of a command is a figure that was measured elsewhere:
-(multiple of the kernel beside it, "of what").
+universal door, `weir run`), load (a server behind it, our client), direct (the
+direct API), norecord (the same, the flight recorder off), ring (two stacks on
+two cores, links/ring between them), lwip, gvisor, slirp, pasta; any other name
+will do. `note` is printed under the row. A tuple in place of a command is a
+figure that was measured elsewhere: (multiple of the kernel beside it, "of what").
 """
 import os
 from dataclasses import dataclass, field
@@ -113,6 +113,7 @@ def rows(build, seconds):
         do = ["nginx", S, *args]
         row(f"nginx and wrk, {name}", "k/s", True, {
             "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
+            **({} if "close" in do else {"load": pair + ["load", *do]}),
             "veth": pair + ["veth", *do],
             "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
     row("small web answers, keep-alive, 64 connections", "k/s", True, {
@@ -125,6 +126,7 @@ def rows(build, seconds):
         row(f"redis-benchmark GET, {clients} at once, no pipeline" if clients != "1" else
             "redis-benchmark GET, one at a time", "k/s", True, {
                 "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
+                "load": pair + ["load", *do],
                 "veth": pair + ["veth", *do],
                 "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
     for streams in ("1", "8"):
