@@ -2,35 +2,23 @@
 #ifndef WEIR_CORE_BASE_HASH_H
 #define WEIR_CORE_BASE_HASH_H
 /*
- * A hash table of embedded nodes that grows one bucket at a time: no insertion
- * ever pauses to move the whole table, and memory follows the number of nodes.
- * The caller computes the hash (siphash with env->hash_key where a peer chooses
- * the key) and compares keys itself:
+ * A hash table of embedded nodes over buckets that grow one at a time. The
+ * caller computes the hash (siphash with env->hash_key where a peer chooses the
+ * key) and compares keys itself:
  *
  *     for (struct hash_node *n = hash_first(&t, h); n; n = hash_next(n))
  *         if (same(container_of(n, struct thing, node), key)) ...
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/arena.h"
-
-enum { HASH_SEGMENTS = 40 };
+#include "base/buckets.h"
 
 struct hash_node {
-    struct hash_node *next;
+    struct chain link;
     uint64_t hash;
 };
 
 struct hash {
-    struct weir_arena *arena;
-    /* Segment 0 has HASH_BASE buckets, each further one as many as all before
-     * it; buckets are initialised when they come into use. */
-    struct hash_node **segment[HASH_SEGMENTS];
-    size_t buckets; /* in use */
-    size_t mask;    /* size of the last full power of two, less 1 */
-    size_t count;   /* nodes */
+    struct buckets buckets;
+    size_t count; /* nodes */
 };
 
 /* False where the arena is full. */
@@ -43,7 +31,10 @@ void hash_remove(struct hash *h, struct hash_node *node);
 /* Nodes with that very hash, newest first. */
 struct hash_node *hash_first(const struct hash *h, uint64_t hash);
 struct hash_node *hash_next(const struct hash_node *node);
-/* The chain of bucket n (0..buckets-1), for iteration by ->next. */
+/* The chain of bucket n (0..buckets-1), for iteration by hash_along. */
 struct hash_node *hash_bucket(const struct hash *h, size_t n);
+static inline struct hash_node *hash_along(const struct hash_node *node) {
+    return (struct hash_node *)node->link.next;
+}
 
 #endif

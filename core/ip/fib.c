@@ -39,10 +39,8 @@ static void entry_free(struct ip *ip, struct fib_entry *e) {
 void fib_flush(struct ip *ip) {
     LIST_EACH(&ip->routes, at)
     entry_free(ip, container_of(at, struct fib_entry, link));
-    if (ip->local.hash.arena)
-        hash_fini(&ip->local.hash);
-    if (ip->main.hash.arena)
-        hash_fini(&ip->main.hash);
+    hash_fini(&ip->local.hash);
+    hash_fini(&ip->main.hash);
 }
 
 static int fib_add(struct ip *ip, const struct fib_entry *config) {

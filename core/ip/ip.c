@@ -62,8 +62,7 @@ void ip_destroy(struct ip *ip) {
     fib_flush(ip);
     peer_flush(ip);
     frag_flush(ip);
-    if (ip->neighs.arena)
-        hash_fini(&ip->neighs);
+    hash_fini(&ip->neighs);
     arena_free(arena, ip, sizeof(*ip));
 }
 

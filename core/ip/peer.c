@@ -23,8 +23,7 @@ static void forget(struct ip *ip, struct ip_peer *peer) {
 void peer_flush(struct ip *ip) {
     LIST_EACH(&ip->peer_lru, at)
     forget(ip, container_of(at, struct ip_peer, link));
-    if (ip->peers.arena)
-        hash_fini(&ip->peers);
+    hash_fini(&ip->peers);
 }
 
 static uint64_t key(const struct ip *ip, uint32_t addr) {

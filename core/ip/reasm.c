@@ -87,8 +87,7 @@ void frag_flush(struct ip *ip) {
             weir_pkt_free(pkt);
         queue_free(ip, q);
     }
-    if (ip->frags.arena)
-        hash_fini(&ip->frags);
+    hash_fini(&ip->frags);
 }
 
 void ip_frag_timer(struct ip *ip, struct wtimer *timer) {

@@ -140,8 +140,8 @@ static void check_listener(const struct tcp_listener *l) {
 
 void tcp_check(struct tcp *tcp) {
     uint32_t nodes = 0, tws = 0;
-    for (uint32_t i = 0; i <= tcp->mask; i++) {
-        for (struct tcp_node *n = tcp->bucket[i]; n; n = n->next) {
+    for (size_t i = 0; i < tcp->buckets.n; i++) {
+        for (struct tcp_node *n = tcp_bucket(tcp, i); n; n = tcp_along(n)) {
             nodes++;
             if (n->kind == TCP_NODE_CONN)
                 check_conn(tcp_conn_of_node(n));

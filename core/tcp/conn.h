@@ -15,6 +15,7 @@
  * All but listeners are found in one keyed hash on the 4-tuple. Times of 32
  * bits are milliseconds of the stack's clock and compare modulo 2^32.
  */
+#include "base/buckets.h"
 #include "base/endpoint.h"
 #include "ip/ip.h"
 #include "tcp/segment.h"
@@ -28,7 +29,7 @@
 enum tcp_node_kind { TCP_NODE_CONN, TCP_NODE_REQUEST, TCP_NODE_TW };
 
 struct tcp_node {
-    struct tcp_node *next;
+    struct chain link; /* first: see tcp_node_of */
     uint8_t kind;      /* enum tcp_node_kind */
     uint8_t state;     /* enum weir_tcp_state; written by state.c alone */
     uint16_t tw_flags; /* TIME_WAIT: enum tcp_tw_flag */
@@ -396,8 +397,8 @@ enum { TCP_LISTEN_BUCKETS = 256, TCP_PORT_BUCKETS = 1024 };
 struct tcp {
     struct env *env;
     struct ip *ip;
-    struct tcp_node **bucket; /* mask + 1 */
-    uint32_t mask, nodes;
+    struct buckets buckets; /* of the nodes below: demux.c */
+    uint32_t nodes;
     struct tcp_conn *dirty_head, *dirty_tail;
     struct tcp_request *dirty_request_head, *dirty_request_tail;
     struct tcp_reply *replies, *replies_tail;
@@ -417,6 +418,18 @@ struct tcp {
     struct tcp_port *ports[TCP_PORT_BUCKETS];
     struct tcp_connects *connects[65536 / TCP_CONNECTS];
 };
+
+static inline struct tcp_node *tcp_node_of(struct chain *link) {
+    return (struct tcp_node *)link;
+}
+
+/* The nodes of bucket i: from the first one on by tcp_along. */
+static inline struct tcp_node *tcp_bucket(const struct tcp *tcp, size_t i) {
+    return tcp_node_of(buckets_at(&tcp->buckets, i)->next);
+}
+static inline struct tcp_node *tcp_along(const struct tcp_node *n) {
+    return tcp_node_of(n->link.next);
+}
 
 static inline uint32_t tcp_now_ms(const struct tcp *tcp) {
     return (uint32_t)(tcp->env->now / NS_PER_MS);

@@ -51,44 +51,40 @@ static uint32_t node_hash(const struct tcp *tcp, struct tcp_node *n) {
     return 0;
 }
 
-/* Twice the buckets; where there is no memory, chains grow instead. */
+/* One more bucket, for a part of the nodes of another. */
 static void grow(struct tcp *tcp) {
-    struct weir_arena *a = tcp->env->arena;
-    uint32_t old = tcp->mask + 1, mask = old * 2 - 1;
-    struct tcp_node **bucket =
-        arena_zalloc(a, (size_t)(mask + 1) * sizeof(bucket[0]));
-    if (!bucket)
+    struct buckets_split s;
+    if (!buckets_split(&tcp->buckets, &s))
         return;
-    for (uint32_t i = 0; i < old; i++) {
-        struct tcp_node *n = tcp->bucket[i];
-        while (n) {
-            struct tcp_node *next = n->next;
-            uint32_t h = node_hash(tcp, n) & mask;
-            n->next = bucket[h];
-            bucket[h] = n;
-            n = next;
+    struct chain *stay = s.from, *go = s.to;
+    while (stay->next) {
+        struct chain *link = stay->next;
+        if (node_hash(tcp, tcp_node_of(link)) & s.bit) {
+            stay->next = link->next;
+            link->next = NULL;
+            go = go->next = link;
+        } else {
+            stay = link;
         }
     }
-    arena_free(a, tcp->bucket, (size_t)old * sizeof(bucket[0]));
-    tcp->bucket = bucket;
-    tcp->mask = mask;
 }
 
 static void insert(struct tcp *tcp, struct tcp_node *n, uint32_t hash) {
-    if (tcp->nodes++ > tcp->mask)
+    if (tcp->nodes++ > tcp->buckets.n)
         grow(tcp);
-    n->next = tcp->bucket[hash & tcp->mask];
-    tcp->bucket[hash & tcp->mask] = n;
+    struct chain *head = buckets_home(&tcp->buckets, hash);
+    n->link.next = head->next;
+    head->next = &n->link;
 }
 
 static void take_out(struct tcp *tcp, struct tcp_node *n, uint32_t hash) {
-    struct tcp_node **p = &tcp->bucket[hash & tcp->mask];
-    while (*p != n) {
-        assert(*p);
-        p = &(*p)->next;
+    struct chain *before = buckets_home(&tcp->buckets, hash);
+    while (before->next != &n->link) {
+        assert(before->next);
+        before = before->next;
     }
-    *p = n->next;
-    n->next = NULL;
+    before->next = n->link.next;
+    n->link.next = NULL;
     tcp->nodes--;
 }
 
@@ -137,10 +133,11 @@ static bool node_is(struct tcp_node *n, const struct tcp_tuple *t) {
 }
 
 struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t) {
-    struct tcp_node *n = tcp->bucket[tcp_tuple_hash(tcp, t) & tcp->mask];
-    while (n && !node_is(n, t))
-        n = n->next;
-    return n;
+    struct chain *at = buckets_home(&tcp->buckets, tcp_tuple_hash(tcp, t));
+    while ((at = at->next))
+        if (node_is(tcp_node_of(at), t))
+            return tcp_node_of(at);
+    return NULL;
 }
 
 /* How well a listener fits, as Linux scores; -1: not at all. */

@@ -167,18 +167,18 @@ static void info_node(struct tcp *tcp, struct tcp_node *n,
 int tcp_info_next(struct tcp *tcp, uint64_t *cursor,
                   struct weir_sockinfo *out) {
     uint64_t bucket = *cursor >> 24, place = *cursor & 0xffffff;
-    for (; bucket <= tcp->mask; bucket++, place = 0) {
-        struct tcp_node *n = tcp->bucket[bucket];
+    for (; bucket < tcp->buckets.n; bucket++, place = 0) {
+        struct tcp_node *n = tcp_bucket(tcp, bucket);
         for (uint64_t i = 0; n && i < place; i++)
-            n = n->next;
+            n = tcp_along(n);
         if (!n)
             continue;
         info_node(tcp, n, out);
         *cursor = bucket << 24 | (place + 1);
         return 1;
     }
-    for (; bucket <= tcp->mask + TCP_LISTEN_BUCKETS; bucket++, place = 0) {
-        struct tcp_listener *l = tcp->listeners[bucket - tcp->mask - 1];
+    for (; bucket < tcp->buckets.n + TCP_LISTEN_BUCKETS; bucket++, place = 0) {
+        struct tcp_listener *l = tcp->listeners[bucket - tcp->buckets.n];
         for (uint64_t i = 0; l && i < place; i++)
             l = l->next;
         if (!l)

@@ -179,8 +179,8 @@ static void mark_conflicts(struct tcp *tcp, const struct tcp_bind *want,
                            bool relax, uint8_t taken[8192]) {
     struct tcp_bind b;
     uint16_t port;
-    for (uint32_t i = 0; i <= tcp->mask; i++)
-        for (struct tcp_node *n = tcp->bucket[i]; n; n = n->next)
+    for (size_t i = 0; i < tcp->buckets.n; i++)
+        for (struct tcp_node *n = tcp_bucket(tcp, i); n; n = tcp_along(n))
             if (holds_by_connect(n, &b, &port) && conflict(&b, want, relax))
                 taken[port / 8] |= (uint8_t)(1u << port % 8);
 }
@@ -286,10 +286,8 @@ static bool tuple_free(struct tcp *tcp, const struct tcp_tuple *t, bool bound) {
 /* Of several stacks with one address: do the answers come to this one? */
 static bool answers_come_here(const struct tcp *tcp,
                               const struct tcp_tuple *t) {
-    const struct weir_flow answer = {.src = weir_addr_to_v4(&t->raddr),
-                                     .dst = weir_addr_to_v4(&t->laddr),
-                                     .sport = t->rport,
-                                     .dport = t->lport};
+    const struct weir_flow answer = {
+        .src = t->raddr, .dst = t->laddr, .sport = t->rport, .dport = t->lport};
     return env_has_flow(tcp->env, &answer);
 }
 

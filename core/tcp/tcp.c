@@ -39,17 +39,13 @@ const struct ip_proto tcp_proto = {
     .error = proto_error,
 };
 
-enum { FIRST_BUCKETS = 64 };
-
 struct tcp *tcp_create(struct env *env, struct ip *ip) {
     struct tcp *tcp = arena_zalloc(env->arena, sizeof(*tcp));
     if (!tcp)
         return NULL;
     tcp->env = env;
     tcp->ip = ip;
-    tcp->mask = FIRST_BUCKETS - 1;
-    tcp->bucket = arena_zalloc(env->arena, FIRST_BUCKETS * sizeof(void *));
-    if (!tcp->bucket) {
+    if (!buckets_init(&tcp->buckets, env->arena)) {
         arena_free(env->arena, tcp, sizeof(*tcp));
         return NULL;
     }
@@ -96,16 +92,15 @@ static void free_pools(struct tcp *tcp) {
 
 void tcp_destroy(struct tcp *tcp) {
     tcp->destroying = true;
-    for (uint32_t i = 0; i <= tcp->mask; i++)
-        while (tcp->bucket[i])
-            destroy_node(tcp, tcp->bucket[i]);
+    for (size_t i = 0; i < tcp->buckets.n; i++)
+        while (tcp_bucket(tcp, i))
+            destroy_node(tcp, tcp_bucket(tcp, i));
     for (unsigned i = 0; i < TCP_LISTEN_BUCKETS; i++)
         while (tcp->listeners[i])
             tcp_listener_free(tcp, tcp->listeners[i]);
     wheel_disarm(tcp->env->wheel, &tcp->tw_timer);
     free_pools(tcp);
-    arena_free(tcp->env->arena, tcp->bucket,
-               (tcp->mask + 1) * sizeof(tcp->bucket[0]));
+    buckets_fini(&tcp->buckets);
     arena_free(tcp->env->arena, tcp, sizeof(*tcp));
 }
 

@@ -27,10 +27,8 @@ struct udp *udp_create(struct env *env, struct ip *ip) {
 void udp_destroy(struct udp *udp) {
     LIST_EACH(&udp->socks, at)
     udp_close(udp, &container_of(at, struct udp_sock, link)->ep);
-    if (udp->ports.arena)
-        hash_fini(&udp->ports);
-    if (udp->conns.arena)
-        hash_fini(&udp->conns);
+    hash_fini(&udp->ports);
+    hash_fini(&udp->conns);
     arena_free(udp->env->arena, udp, sizeof(*udp));
 }
 

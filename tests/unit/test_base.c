@@ -205,8 +205,8 @@ static void hash_grows(void **state) {
     size_t in = 0, seen = 0;
     for (uint32_t i = 0; i < N; i++)
         in += things[i].in;
-    for (size_t b = 0; b < h.buckets; b++)
-        for (struct hash_node *n = hash_bucket(&h, b); n; n = n->next)
+    for (size_t b = 0; b < h.buckets.n; b++)
+        for (struct hash_node *n = hash_bucket(&h, b); n; n = hash_along(n))
             seen++;
     assert_int_equal(seen, in);
     assert_int_equal(h.count, in);
