@@ -114,7 +114,7 @@ struct shards *shards_create(const struct shards_config *config) {
     uint64_t seed = config->seed, key[WEIR_RSS_KEY / 8];
     for (unsigned i = 0; i < WEIR_RSS_KEY / 8; i++)
         key[i] = draw(&seed);
-    weir_rss_init(&s->rss, (const uint8_t *)key);
+    weir_rss_init(&s->rss, config->key ? config->key : (const uint8_t *)key);
     for (unsigned i = 0; i < n; i++)
         s->thread[i].wake = -1;
     int err = 0;

@@ -44,10 +44,13 @@ struct shards_config {
     unsigned plen;
     uint8_t mac[6];
     uint32_t mtu, features; /* of eth0; enum weir_link_feature */
-    uint64_t seed;          /* of all randomness; the spreading's key too */
-    size_t arena_bytes;     /* address space of each; 0: 4 GiB */
-    unsigned records;       /* in each of a recorder's rings, a power of two;
-                             * 0: 2^17 */
+    uint64_t seed;          /* of all randomness */
+    /* Of the spreading, WEIR_RSS_KEY bytes; NULL: from the seed, so that nobody
+     * can aim at one shard. */
+    const uint8_t *key;
+    size_t arena_bytes; /* address space of each; 0: 4 GiB */
+    unsigned records;   /* in each of a recorder's rings, a power of two;
+                         * 0: 2^17 */
     /* For threads of shards_start: */
     const int *cpu;   /* n of them, to run on; NULL: anywhere */
     uint64_t spin_ns; /* look for work so long before sleeping; UINT64_MAX:

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One read is one frame. Receiving reads into a fresh 64 KiB buffer with
- * offload (a big segment fits) or a 2 KiB one without; a frame that would waste
- * most of a big buffer is copied into a small one, so that a queue of small
- * frames does not hold megabytes.
+ * One read is one frame, of 60 bytes or of 64 KiB; how long is known after. So
+ * a read is spread over the packet's own head, which holds a small frame whole,
+ * and a few buffers of growing size that stand ready. Those that a frame has
+ * reached go with it, the others serve again: nothing is copied after the read,
+ * and a queue of small frames holds little more than their bytes.
+ *
+ * A read that finds nothing costs as much as one that does, so a poll reads no
+ * more frames than the last one found: the descriptor stays readable where more
+ * wait, and then twice as many are read.
  */
 #include "links/tap.h"
 
@@ -19,15 +24,21 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define BATCH 64 /* frames read in one poll */
-#define BIG (65536u + 256u)
-#define SMALL 2048u
+#define BATCH 64 /* frames read in one poll, at most */
+
+/* After the head: together a frame of 64 KiB. */
+static const uint32_t sizes[] = {1856, 8000, 24320, 31744};
+enum { BUFFERS = sizeof(sizes) / sizeof(sizes[0]) };
 
 struct tap {
     struct weir_link link;
     int fd;
     bool offload;
-    struct weir_buf *spare; /* of the last read that found nothing */
+    unsigned nbufs; /* so many hold the longest frame */
+    unsigned batch; /* frames to read in the next poll */
+    unsigned full_polls, patience;
+    struct weir_pkt *pkt;
+    struct weir_buf *buf[BUFFERS];
 };
 
 /* Send: what the kernel is left to do, in virtio's words. */
@@ -85,23 +96,15 @@ static void tap_send(struct weir_link *link, struct weir_pkt *list,
     }
 }
 
-static struct weir_buf *buffer(struct tap *t) {
-    struct weir_buf *buf = t->spare;
-    t->spare = NULL;
-    return buf ? buf : weir_buf_alloc(t->link.arena, t->offload ? BIG : SMALL);
-}
-
-/* Move a small frame out of a big buffer, which can then serve again. */
-static struct weir_buf *shrink(struct tap *t, struct weir_buf *buf,
-                               uint32_t len) {
-    if (!t->offload || len > SMALL)
-        return buf;
-    struct weir_buf *small = weir_buf_alloc(t->link.arena, len);
-    if (!small)
-        return buf;
-    memcpy(small->data, buf->data, len);
-    t->spare = buf;
-    return small;
+/* See that all stands ready; false: no memory. */
+static bool refill(struct tap *t) {
+    if (!t->pkt && !(t->pkt = weir_pkt_alloc(t->link.arena, 0)))
+        return false;
+    for (unsigned i = 0; i < t->nbufs; i++)
+        if (!t->buf[i] &&
+            !(t->buf[i] = weir_buf_alloc(t->link.arena, sizes[i])))
+            return false;
+    return true;
 }
 
 static void meaning(struct weir_pkt *pkt, const struct virtio_net_hdr *vh) {
@@ -116,45 +119,71 @@ static void meaning(struct weir_pkt *pkt, const struct virtio_net_hdr *vh) {
         pkt->gso_size = vh->gso_size;
 }
 
+/* `len` bytes lie in the head and the buffers, one after the other. */
+static struct weir_pkt *gather(struct tap *t, uint32_t len) {
+    struct weir_pkt *pkt = t->pkt;
+    uint32_t n = len < WEIR_PKT_ROOM ? len : WEIR_PKT_ROOM;
+    pkt->head_len = (uint16_t)n;
+    pkt->len = n;
+    t->pkt = NULL;
+    for (unsigned i = 0; pkt->len < len; i++) {
+        n = len - pkt->len < sizes[i] ? len - pkt->len : sizes[i];
+        weir_pkt_append(pkt, t->buf[i], 0, n);
+        t->buf[i] = NULL;
+    }
+    return pkt;
+}
+
 /* NULL: nothing there (or no memory: the frame stays in the kernel's queue). */
 static struct weir_pkt *tap_read(struct tap *t, uint64_t now) {
-    struct weir_buf *buf = buffer(t);
-    struct weir_pkt *pkt = buf ? weir_pkt_alloc(t->link.arena, 0) : NULL;
-    if (!pkt) {
-        t->spare = buf;
+    if (!refill(t))
         return NULL;
-    }
     struct virtio_net_hdr vh = {0};
-    struct iovec iov[2] = {{&vh, sizeof(vh)}, {buf->data, buf->size}};
+    struct iovec iov[BUFFERS + 2] = {{&vh, sizeof(vh)},
+                                     {t->pkt->head, WEIR_PKT_ROOM}};
+    for (unsigned i = 0; i < t->nbufs; i++)
+        iov[i + 2] = (struct iovec){t->buf[i]->data, sizes[i]};
+    ssize_t skip = t->offload ? (ssize_t)sizeof(vh) : 0;
     ssize_t n =
-        t->offload ? readv(t->fd, iov, 2) : read(t->fd, buf->data, buf->size);
-    ssize_t head = t->offload ? (ssize_t)sizeof(vh) : 0;
-    if (n <= head) {
-        t->spare = buf;
-        weir_pkt_free(pkt);
+        readv(t->fd, skip ? iov : iov + 1, (int)t->nbufs + (skip ? 2 : 1));
+    if (n <= skip)
         return NULL;
-    }
-    uint32_t len = (uint32_t)(n - head);
-    buf = shrink(t, buf, len);
-    weir_pkt_append(pkt, buf, 0, len);
+    struct weir_pkt *pkt = gather(t, (uint32_t)(n - skip));
     meaning(pkt, &vh);
     pkt->t_ns = now;
     t->link.stats.rx_frames++;
-    t->link.stats.rx_bytes += len;
+    t->link.stats.rx_bytes += pkt->len;
     return pkt;
+}
+
+/* More where the last polls were full; where that was in vain (a peer that asks
+ * and waits) it is tried again ever more seldom. */
+static void adapt(struct tap *t, unsigned n) {
+    if (n < t->batch) {
+        if (n && t->full_polls == 0) /* the one after it grew */
+            t->patience = t->patience < 64 ? t->patience * 2 : 64;
+        t->batch = n ? n : 1;
+        t->full_polls = 0;
+    } else if (++t->full_polls >= t->patience && t->batch < BATCH) {
+        t->batch *= 2;
+        t->full_polls = 0;
+    } else if (n > 1) {
+        t->patience = 1;
+    }
 }
 
 static unsigned tap_poll(struct weir_link *link, uint64_t now) {
     struct tap *t = (struct tap *)link;
     struct weir_pkt *head = NULL, **tail = &head;
     unsigned n = 0;
-    for (; n < BATCH; n++) {
+    for (; n < t->batch; n++) {
         struct weir_pkt *pkt = tap_read(t, now);
         if (!pkt)
             break;
         *tail = pkt;
         tail = &pkt->next;
     }
+    adapt(t, n);
     if (head)
         link->deliver(link->to, link, head, now);
     return n;
@@ -171,8 +200,11 @@ static int tap_fd(const struct weir_link *link) {
 
 static void tap_close(struct weir_link *link) {
     struct tap *t = (struct tap *)link;
-    if (t->spare)
-        weir_buf_unref(t->spare);
+    if (t->pkt)
+        weir_pkt_free(t->pkt);
+    for (unsigned i = 0; i < BUFFERS; i++)
+        if (t->buf[i])
+            weir_buf_unref(t->buf[i]);
     close(t->fd);
     free(t);
 }
@@ -224,9 +256,13 @@ struct weir_link *tap_open(struct weir_arena *arena, const char *ifname,
     }
     t->fd = fd;
     t->offload = offload;
+    t->batch = t->patience = 1;
     t->link.ops = &tap_ops;
     t->link.arena = arena;
     t->link.mtu = device_mtu(ifname);
+    uint32_t frame = offload ? 65535 + 18 : t->link.mtu + 18;
+    for (uint32_t n = WEIR_PKT_ROOM; n < frame && t->nbufs < BUFFERS;)
+        n += sizes[t->nbufs++];
     t->link.features = offload ? WEIR_LINK_CSUM | WEIR_LINK_GSO : 0;
     /* Ours, not the kernel's: locally administered, told apart by the name. */
     uint8_t mac[6] = {0x02, 0x77, 0x65, 0x69, 0x72, 0};
