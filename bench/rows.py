@@ -35,7 +35,7 @@ class Row:
 def rows(build, seconds):
     S = str(seconds)
     program, direct = f"{build}/bench/bench_program", f"{build}/bench/bench_direct"
-    ring = f"{build}/bench/bench_ring"
+    ring, sizes = f"{build}/bench/bench_ring", f"{build}/bench/bench_sizes"
     gvisor, lwip = f"{build}/bench/bench_gvisor", f"{build}/bench/bench_lwip"
     core = ["taskset", "-c", "0"]
     door = [f"{build}/weir", "run", "--new", "--"]
@@ -57,6 +57,7 @@ def rows(build, seconds):
         row(f"request/response {name}, blocking, one core", "us", False, {
             "kernel": core + rr, "door": core + door + rr,
             **(own(*core, direct, "rr", S) if size == "1" else {}),
+            "direct, each timed": [*core, sizes, "rr", S, size],
             "gvisor": core + [gvisor, "-s", size, "rr", S],
             "lwip": core + [lwip, "-s", size, "rr", S],
             **({"lwip, upstream": (13.0 / 0.38, "0.38 beside 13.0 us"),
@@ -76,13 +77,15 @@ def rows(build, seconds):
         s = "1 stream" if streams == "1" else f"{streams} streams"
         row(f"bulk, {s}, 64 KiB segments, one core", "Gbit/s", True, {
             "kernel": core + bulk, "door": core + door + bulk,
-            **(own(*core, direct, "bulk", S, "65535") if streams == "1" else {}),
+            **(own(*core, direct, "bulk", S, "65535") if streams == "1" else
+               own(*core, sizes, "bulk", S, "65535", streams)),
             "gvisor": core + [gvisor, "-n", streams, "-m", "65535", "bulk", S],
             **({"lwip, upstream": (22.5 / 58.5, "22.5 beside 58.5 Gbit/s"),
                 "smoltcp": (20.0 / 58.5, "20.0 beside 58.5 Gbit/s")} if streams == "1" else {})})
         row(f"bulk, {s}, MTU 1500, checksums, one core", "Gbit/s", True, {
             "veth": core + pair + ["veth1500", "program", "bulk", S, "1", streams],
-            **(own(*core, direct, "bulk", S, "1500") if streams == "1" else {}),
+            **(own(*core, direct, "bulk", S, "1500") if streams == "1" else
+               own(*core, sizes, "bulk", S, "1500", streams)),
             "gvisor": core + [gvisor, "-n", streams, "-m", "1500", "bulk", S],
             "lwip": core + [lwip, "-n", streams, "bulk", S],
             **({"lwip, upstream": (9.3 / 10.4, "9.3 beside 10.4 Gbit/s"),
@@ -141,7 +144,7 @@ def rows(build, seconds):
         "direct": [direct, "idle", "0"], "gvisor": [gvisor, "idle", "0"],
         "lwip, upstream": (3750 / 280, "280 B beside 3.75 kB"),
         "smoltcp": (3750 / 408, "408 B beside 3.75 kB")}, once=True,
-        note="the kernel's with its file; the door's connections also cost two AF_UNIX sockets each")
+        note="weir's aim: 256 bytes. The kernel's with its file; the door's connections also cost two AF_UNIX sockets each")
     copies = f"{build}/bench/bench_copies"
     row("copies of a byte, program to program", "copies", False, {
         "door": ["sh", f"{bench}/copies.sh", build],

@@ -20,6 +20,7 @@ import tempfile
 import time
 
 import quiet
+from plot import plot
 from rows import rows
 
 PLACES = ("veth", "veth1500")
@@ -133,7 +134,8 @@ def short(v):
 
 def lines(row, cells):
     """The row's lines: (column, figure, spread, cpu, ratio, verdict or remark)."""
-    base = next((c for c in cells if c.column == row.base), None)
+    by_name = {c.column: c for c in cells}
+    base = by_name.get(row.base)
     for cell in cells:
         r = ratio(row, cell, base)
         goal = row.goal.get(cell.column)
@@ -152,6 +154,9 @@ def lines(row, cells):
             remark.append(f"goal {goal:g}x {'met' if r >= goal else 'NOT MET'}")
         elif cell.column in ("door", "direct") and r is not None and r < 1:
             remark.append("a loss")
+        if cell.column == "norecord" and (on := by_name.get("direct")) and on.median():
+            cost = (cell.median() / on.median() if row.more else on.median() / cell.median()) - 1
+            remark.append(f"the recorder costs {cost:.0%} (aim: 25 %)")
         tails = [f"{n} {short(v)}" for n in ("p50", "p99", "p999") if (v := cell.extra(n))]
         remark += [" ".join(tails)] if tails else []
         remark += [f"{k} {cell.extra(k):g}" for k in (cell.good or cell.bad)[0].extra
@@ -192,17 +197,22 @@ def as_json(all_cells):
 
 
 def measure(all_cells, rounds, budget, env):
-    """Rounds until every cell has enough good samples or the time is over."""
+    """Rounds until every cell has enough good samples or the time is over
+    (waiting for the lock does not count)."""
     end = time.monotonic() + budget
+
+    def left():
+        return end + quiet.waited - time.monotonic()
+
     for n in range(rounds * 3):
         todo = [c for _, cells in all_cells for c in cells if c.wanted(min(n + 1, rounds))]
         if not todo:
             continue
         for cell in todo:
-            if time.monotonic() + cell.took > end:
+            if cell.took > left():
                 return
             cell.sample(env)
-        print(f"round {n + 1}: {len(todo)} samples, {end - time.monotonic():.0f} s left",
+        print(f"round {n + 1}: {len(todo)} samples, {left():.0f} s left",
               file=sys.stderr)
 
 
@@ -234,9 +244,12 @@ def main():
         shutil.rmtree(state, ignore_errors=True)
     table(sys.stdout, all_cells)
     out = args.out or os.path.join(build, "bench")
+    figures = list(as_json(all_cells))
     with open(os.path.join(out, "figures.json"), "w", encoding="utf-8") as f:
-        f.writelines(json.dumps(o) + "\n" for o in as_json(all_cells))
-    print(f"ratios are to the column marked =, above 1 is better; {out}/figures.json has all samples")
+        f.writelines(json.dumps(o) + "\n" for o in figures)
+    plot(figures, os.path.join(out, "figures.svg"))
+    print(f"Ratios are to the column marked =, above 1 is better. {out}/figures.json has all samples, "
+          f"{out}/figures.svg is the plot.")
 
 
 main()
