@@ -26,7 +26,7 @@ test:
 	@sh tests/run.sh $(BUILD)
 
 bench:
-	@sh packaging/need.sh $(BENCH_PACKAGES)
+	@sh packaging/need.sh $(BENCH_PACKAGES) || echo "going on: rows that need these will say so" >&2
 	@$(MAKE) --no-print-directory all
 	@sh bench/peers.sh $(BUILD)
 	@python3 bench/run.py $(BUILD)

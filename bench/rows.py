@@ -110,6 +110,19 @@ def rows(build, seconds):
         "veth": pair + ["veth", "program", "crr", S],
         "slirp": pair + ["slirp", "program", "crr", S],
         "pasta": pair + ["pasta", "program", "crr", S]})
+    # ---- weir and the kernel, and more cores
+    tap, shards = f"{build}/bench/bench_tap", f"{build}/bench/bench_shards"
+    row("kernel to weir over a TAP, 1 B each way, one core", "us", False, {
+        "kernel": core + [program, "rr", S], "tap": [tap, "rr", S, "poll", "0", "0", "reno"]})
+    for way, name in (("in", "kernel to weir"), ("out", "weir to kernel")):
+        row(f"bulk, {name} over a TAP, one core", "Gbit/s", True, {
+            "kernel": core + [program, "bulk", S], "tap": [tap, way, S, "poll", "0", "0", "reno"]})
+    for mode, name, unit in (("rr", "round trips of 1 B", "k/s"), ("bulk", "bulk, MTU 1500", "Gbit/s"),
+                             ("crr", "connect, 1 B each way, close", "k/s")):
+        row(f"a host of two shards, {name}", unit, True, {
+            "one shard": [shards, "1", mode, S], "two shards": [shards, "2", mode, S],
+            "two shards, mesh": [shards, "2", mode, S, "1500", "mesh"]}, base="one shard",
+            note="mesh: half of the connections end on the other core" if mode == "rr" else "")
     # ---- programs
     for name, args in (("64 connections", ["64"]), ("1 connection", ["1"]),
                        ("a connection a request, 64 at once", ["64", "close"])):
