@@ -231,15 +231,24 @@ static bool syn_received_ack(struct tcp *tcp, struct tcp_conn *c,
     return true;
 }
 
+/* The peer's FIN, and nothing before it that is not here. */
+static bool brings_fin(const struct tcp_conn *c,
+                       const struct tcp_segment *seg) {
+    return seg_has(seg, WEIR_FIN) && !seg->len &&
+           seq_eq(seg->seq, c->rcv.nxt);
+}
+
 /* Fifth, after the ACK was taken: is our FIN acknowledged? False: the
- * connection is no more. */
-static bool fin_acked(struct tcp *tcp, struct tcp_conn *c) {
+ * connection is no more. An orphan gives way to a mini-socket, unless the same
+ * segment ends it altogether: the FIN would be lost. */
+static bool fin_acked(struct tcp *tcp, struct tcp_conn *c,
+                      const struct tcp_segment *seg) {
     if (!(c->flags & CONN_FIN_SENT) || !seq_eq(c->snd.una, c->snd.nxt))
         return true;
     switch (tcp_state(c)) {
     case WEIR_TCP_FIN_WAIT1:
         tcp_state_set(tcp, c, WEIR_TCP_FIN_WAIT2, WEIR_NONE);
-        if (c->ep.flags & EP_DEAD)
+        if (c->ep.flags & EP_DEAD && !brings_fin(c, seg))
             return tcp_orphan_fin_wait2(tcp, c);
         return true;
     case WEIR_TCP_CLOSING:
@@ -289,7 +298,7 @@ static void synchronized(struct tcp *tcp, struct tcp_conn *c,
     }
     take_timestamp(tcp, c, seg);
     c->rx_ms = tcp_now_ms(tcp);
-    if (!fin_acked(tcp, c))
+    if (!fin_acked(tcp, c, seg))
         return;
     if (tcp_in(c, IN(ESTABLISHED) | IN(FIN_WAIT1) | IN(FIN_WAIT2))) {
         if (seg_has(seg, WEIR_URG) || c->flags & CONN_URG_WAIT)

@@ -162,6 +162,36 @@ static void four_way_close(void **state) {
     close_net();
 }
 
+static bool pure_ack_of_b(void *ctx, const struct frame_info *f) {
+    (void)ctx;
+    return f->from == 1 && f->flags == WEIR_ACK && !f->len;
+}
+
+/* One segment acknowledges the FIN of a closed socket and brings the peer's: it
+ * is in TIME_WAIT at once, and the peer need not send its FIN again. */
+static void fin_with_the_ack(void **state) {
+    (void)state;
+    open_net(10 * MS, 0);
+    int a, b;
+    pair_up(&a, &b);
+    n.filter = pure_ack_of_b;
+    weir_close(n.host[0], a);
+    wait_ns(15 * MS);
+    assert_int_equal(info(1, b).state, WEIR_TCP_CLOSE_WAIT);
+    weir_close(n.host[1], b);
+    wait_ns(25 * MS);
+    n.filter = NULL;
+    struct weir_sockinfo si;
+    uint64_t cursor = 0;
+    assert_int_equal(weir_sockinfo_next(n.host[1], &cursor, &si), 0);
+    cursor = 0;
+    assert_int_equal(weir_sockinfo_next(n.host[0], &cursor, &si), 1);
+    assert_int_equal(si.state, WEIR_TCP_TIME_WAIT);
+    assert_int_equal(weir_counter(n.host[1], WEIR_CTR_Tcp_RetransSegs), 0);
+    wait_ns(61 * S);
+    close_net();
+}
+
 /* Rows S16, F4: close with unread data resets; then ECONNRESET once, 0, EPIPE.
  */
 static void reset_on_unread(void **state) {
@@ -366,6 +396,7 @@ int main(void) {
         cmocka_unit_test(accept_overflow),
         cmocka_unit_test(accept_overflow_at_ack),
         cmocka_unit_test(four_way_close),
+        cmocka_unit_test(fin_with_the_ack),
         cmocka_unit_test(reset_on_unread),
         cmocka_unit_test(write_after_close),
         cmocka_unit_test(fin_wait2_timeout),
