@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -28,7 +27,6 @@
 #include "run/agent_in.h"
 #include "run/view.h"
 
-#define BATCH 32 /* notifications before others get a turn */
 #define X32_BIT 0x40000000
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -122,10 +120,10 @@ bool call_inject(struct call *c, int fd, bool cloexec) {
     int err = errno;
     if (n < 0 && err != ENOENT) /* EMFILE: the program's own limit */
         send_answer(c, -err, 0);
+    if (n >= 0 && c->fresh)
+        hint_set(c->ag, c->fresh, c->task->tid, n);
     if (n >= 0)
-        hint_set(c->ag, inode_of(fd), c->task->tid, n);
-    if (n >= 0)
-        c->inode = inode_of(fd);
+        c->inode = c->fresh;
     record_end(c, n < 0 ? (err == ENOENT ? -EINTR : -err) : n);
     call_free(c);
     return n >= 0;
@@ -153,9 +151,12 @@ void agent_wake(struct agent *ag, uint64_t inode, int why, int result) {
             batch[n++] = c;
     while (n > 0) {
         struct call *c = batch[--n];
-        c->flags = why == HELD_CONNECT ? result : c->flags;
+        if (why == HELD_CONNECT || why == HELD_SOON)
+            c->flags = result;
         if (call_valid(c))
             c->retry(c);
+        else if (why == HELD_SOON)
+            c->expired(c); /* the attempt goes on without it */
         else
             call_return(c, -EINTR); /* a signal took the caller away */
     }
@@ -323,7 +324,9 @@ static void dispatch(struct call *c, bool native) {
 static void supersede(struct agent *ag, const struct task *t) {
     for (struct call *c = ag->calls, *next; c; c = next) {
         next = c->next;
-        if (c->task == t && !c->seq && c->held != NOT_HELD)
+        if (c->task == t && !c->seq && c->held == HELD_SOON)
+            c->expired(c); /* the attempt goes on without it */
+        else if (c->task == t && !c->seq && c->held != NOT_HELD)
             call_return(c, -EINTR);
     }
 }
@@ -377,18 +380,14 @@ static void notifier_ready(struct loop_source *src, uint32_t events) {
         struct seccomp_notif n;
         char room[512]; /* newer kernels may have a longer struct */
     } u;
-    struct pollfd p = {.fd = src->fd, .events = POLLIN};
-    for (unsigned i = 0; i < BATCH && poll(&p, 1, 0) > 0; i++) {
-        if (!(p.revents & POLLIN))
-            break;
+    if (events & EPOLLIN) { /* one; more are told of in the next round */
         memset(&u, 0, sizeof(u));
         loop_tick(nf->ag->loop);
         if (ioctl(src->fd, SECCOMP_IOCTL_NOTIF_RECV, &u.n) == 0)
             notified(nf, &u.n, u.n.data.arch == NATIVE_ARCH);
-        else if (errno != ENOENT && errno != EINTR)
-            break; /* ENOENT: the caller left before we looked */
+        return; /* (ENOENT: the caller left before we looked) */
     }
-    if (events & EPOLLHUP && !(p.revents & POLLIN))
+    if (events & EPOLLHUP)
         loop_del(nf->ag->loop, src); /* nobody is left under this filter */
 }
 

@@ -3,7 +3,9 @@
  * connect. While an attempt is in progress a non-blocking carrier is connected
  * to an end of the stack's and stuffed with filler, so that nothing is readable
  * or writable; the stack drains it when the peer has answered. A blocking
- * connect is held, and the carrier connected only on success.
+ * connect is held, and the carrier connected only on success. What answers at
+ * once (lo) has answered when connect returns, as in the kernel: the network
+ * runs first, and mostly there is no attempt in progress to show.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,8 +73,14 @@ static int replace(struct call *c, int old) {
     return fd;
 }
 
+enum attached {
+    PENDING, /* the attempt is in progress */
+    WATCHED, /* it stands; the call did not wait for that, but perhaps others */
+    AWAITED, /* it stands, and the call says so */
+};
+
 /* Connect a carrier to an end of the stack's. */
-static int attach(struct call *c, int fd, bool pending) {
+static int attach(struct call *c, int fd, enum attached how) {
     struct agent *ag = c->ag;
     struct proto m = {.op = PROTO_ATTACH, .inode = c->inode};
     int fresh = -1;
@@ -89,8 +97,10 @@ static int attach(struct call *c, int fd, bool pending) {
     int end = accept4(ag->rendezvous, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     hint_set(ag, c->inode, c->task->tid, (int)c->args[0]);
     struct hint *h = hint_get(ag, c->inode);
-    if (pending && h)
+    if (how == PENDING && h)
         m.a[0] = fill(fd, &h->sndbuf);
+    else if (how == WATCHED) /* an edge for who watches it, when it is taken */
+        m.a[0] = send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
     if (fresh >= 0)
         close(fresh);
     agent_note(ag, &m, NULL, end);
@@ -105,13 +115,28 @@ static void connect_done(struct call *c, const struct proto *m,
 static void connect_expired(struct call *c) {
     int err = call_borrow(c);
     if (!err)
-        err = attach(c, c->dup, true);
+        err = attach(c, c->dup, PENDING);
     call_return(c, call_valid(c) ? -EINPROGRESS : -EINTR);
 }
 
-static void connect_pending(struct call *c) {
+/* The network has run, and the connection perhaps stands. */
+static void connect_soon(struct call *c, bool stands) {
+    uint64_t inode = c->inode;
+    int err = call_borrow(c);
     c->held = NOT_HELD;
-    call_return(c, -EINPROGRESS);
+    if (!err && c->inode == inode)
+        err = attach(c, c->dup, stands ? WATCHED : PENDING);
+    else
+        c->inode = inode;
+    call_return(c, err ? err : -EINPROGRESS);
+}
+
+static void connect_pending(struct call *c) {
+    connect_soon(c, false);
+}
+
+static void connect_answered(struct call *c) {
+    connect_soon(c, c->flags == 0);
 }
 
 /* The attempt has ended, c->flags says how. */
@@ -124,7 +149,7 @@ static void connect_woken(struct call *c) {
             err = -EBADF;
         c->inode = inode;
         if (!err)
-            err = attach(c, c->dup, false);
+            err = attach(c, c->dup, AWAITED);
     }
     c->held = NOT_HELD;
     call_return(c, err);
@@ -149,7 +174,7 @@ static void connect_done(struct call *c, const struct proto *m,
         unix_address(&sun, path);
         connect(c->dup, (struct sockaddr *)&sun, sizeof(sun));
     } else if (m->result == 0 && m->a[0] == 1) {
-        attach(c, c->dup, false); /* connected while nobody waited */
+        attach(c, c->dup, AWAITED); /* connected while nobody waited */
     } else if (m->result == 0 && m->a[0] == 2) { /* dissolve */
         struct sockaddr none = {.sa_family = AF_UNSPEC};
         connect(c->dup, &none, sizeof(none));
@@ -160,11 +185,9 @@ static void connect_done(struct call *c, const struct proto *m,
             return;
         }
         if (m->a[0] == 1) { /* has no end yet */
-            attach(c, c->dup, true);
-            /* What answers at once (lo) has answered when connect returns, as
-             * in the kernel: let the network run first. */
             c->step = ANSWER_PASSES;
-            call_hold(c, HELD_REPLY, UINT64_MAX, NULL, connect_pending);
+            call_hold(c, HELD_SOON, UINT64_MAX, connect_answered,
+                      connect_pending);
             return;
         }
     }
@@ -201,5 +224,6 @@ void agent_connected(struct agent *ag, const struct proto *m) {
         }
         h->sndbuf = 0;
     }
+    agent_wake(ag, m->inode, HELD_SOON, m->result);
     agent_wake(ag, m->inode, HELD_CONNECT, m->result);
 }

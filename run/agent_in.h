@@ -132,12 +132,20 @@ struct call {
     void (*reply)(struct call *c, const struct proto *m, const void *data);
     /* Held until something happens: then called again. */
     void (*retry)(struct call *c);
-    enum { NOT_HELD, HELD_CONNECT, HELD_ACCEPT, HELD_DATA, HELD_REPLY } held;
+    enum {
+        NOT_HELD,
+        HELD_CONNECT,
+        HELD_ACCEPT,
+        HELD_DATA,
+        HELD_REPLY,
+        HELD_SOON
+    } held;
     uint64_t deadline_ns; /* of a held call; WEIR_NEVER */
     void (*expired)(struct call *c);
-    int fd;    /* about to be injected; -1 */
-    int flags; /* socket, accept: SOCK_*; sendto..: MSG_* */
-    int type;  /* SOCK_STREAM, .. */
+    int fd;         /* about to be injected; -1 */
+    uint64_t fresh; /* inode of that, a socket of ours; 0 */
+    int flags;      /* socket, accept: SOCK_*; sendto..: MSG_* */
+    int type;       /* SOCK_STREAM, .. */
     struct message *message;
     bool gone;           /* a signal took the caller away: nothing was done */
     bool committed;      /* it cannot be undone: finish, and keep the answer */
@@ -180,7 +188,12 @@ void program_ending(struct agent *ag, pid_t pid, int wait_status);
 void agent_reap(struct agent *ag);
 /* The program's memory: bytes moved, or -EFAULT. */
 ssize_t call_read(struct call *c, uint64_t addr, void *buf, size_t len);
+/* The same, but who it is of is not looked at again: for what does no harm if
+ * it was another process's. */
+ssize_t call_peek(struct call *c, uint64_t addr, void *buf, size_t len);
 int call_write(struct call *c, uint64_t addr, const void *buf, size_t len);
+int call_write_many(struct call *c, const struct iovec *local,
+                    const struct iovec *remote, unsigned n);
 /* Borrow args[0]: 0 and c->dup, c->inode; -EBADF, -ENOTSOCK. */
 int call_borrow(struct call *c);
 void call_give_back(struct call *c);

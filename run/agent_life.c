@@ -25,7 +25,7 @@ static bool agent_pass(struct loop_passer *p, uint64_t now) {
         next = c->next;
         if (c->held == NOT_HELD || c->seq)
             continue;
-        if (c->held == HELD_REPLY) {
+        if (c->held == HELD_REPLY || c->held == HELD_SOON) {
             if (c->step-- == 0)
                 c->expired(c);
             any = true;

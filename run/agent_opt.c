@@ -43,13 +43,15 @@ int call_put_address(struct call *c, uint64_t addr, uint64_t len_addr,
                              .sin_port = htons(ep->port)};
     in.sin_addr.s_addr = htonl(weir_addr_to_v4(&ep->addr));
     int32_t room, size = sizeof(in);
-    if (call_read(c, len_addr, &room, sizeof(room)) != sizeof(room))
+    if (call_peek(c, len_addr, &room, sizeof(room)) != sizeof(room))
         return -EFAULT;
     if (room < 0)
         return -EINVAL;
-    if (call_write(c, addr, &in, (size_t)(room < size ? room : size)))
-        return -EFAULT;
-    return call_write(c, len_addr, &size, sizeof(size));
+    size_t n = (size_t)(room < size ? room : size);
+    struct iovec local[2] = {{&in, n}, {&size, sizeof(size)}};
+    struct iovec remote[2] = {{(void *)(uintptr_t)addr, n},
+                              {(void *)(uintptr_t)len_addr, sizeof(size)}};
+    return call_write_many(c, local, remote, 2);
 }
 
 static void name_done(struct call *c, const struct proto *m, const void *data) {
@@ -106,7 +108,7 @@ void agent_setsockopt(struct call *c) {
         .a = {(uint32_t)c->args[1], (uint32_t)c->args[2], (uint32_t)len},
         .len = take};
     m.rec[0] = (uint32_t)c->args[1] << 16 | ((uint32_t)c->args[2] & 0xffff);
-    if (take && call_read(c, c->args[3], value, take) != (ssize_t)take) {
+    if (take && call_peek(c, c->args[3], value, take) != (ssize_t)take) {
         m.len = 0;
         m.a[3] = 1; /* a bad pointer, where it is ours */
     }
@@ -209,9 +211,9 @@ void agent_open(struct call *c) {
     /* A path may end right before an unmapped page: take what is there. */
     size_t page = 4096 - (at & 4095);
     size_t first = page < sizeof(path) - 1 ? page : sizeof(path) - 1;
-    ssize_t n = call_read(c, at, path, first);
+    ssize_t n = call_peek(c, at, path, first);
     if (n > 0 && !memchr(path, 0, (size_t)n) && first < sizeof(path) - 1)
-        call_read(c, at + first, path + first, sizeof(path) - 1 - first);
+        call_peek(c, at + first, path + first, sizeof(path) - 1 - first);
     path[sizeof(path) - 1] = '\0';
     /* Each dynamic program opens it first; a tracer is told of exec itself. */
     if (!c->ag->config.traced && !strcmp(path, "/etc/ld.so.cache"))

@@ -244,25 +244,34 @@ unsigned agent_programs(struct agent *ag, pid_t *pids, unsigned max) {
 
 /* ---- memory ---- */
 
-ssize_t call_read(struct call *c, uint64_t addr, void *buf, size_t len) {
+ssize_t call_peek(struct call *c, uint64_t addr, void *buf, size_t len) {
     struct iovec local = {buf, len}, remote = {(void *)(uintptr_t)addr, len};
     if (len == 0)
         return 0;
     ssize_t n = process_vm_readv(c->task->tid, &local, 1, &remote, 1, 0);
-    if (n <= 0 || !call_valid(c))
-        return -EFAULT;
-    return n;
+    return n <= 0 ? -EFAULT : n;
+}
+
+ssize_t call_read(struct call *c, uint64_t addr, void *buf, size_t len) {
+    ssize_t n = call_peek(c, addr, buf, len);
+    return n > 0 && !call_valid(c) ? -EFAULT : n;
 }
 
 int call_write(struct call *c, uint64_t addr, const void *buf, size_t len) {
     struct iovec local = {(void *)(uintptr_t)buf, len},
                  remote = {(void *)(uintptr_t)addr, len};
-    if (len == 0)
-        return 0;
+    return len ? call_write_many(c, &local, &remote, 1) : 0;
+}
+
+int call_write_many(struct call *c, const struct iovec *local,
+                    const struct iovec *remote, unsigned n) {
+    ssize_t all = 0;
+    for (unsigned i = 0; i < n; i++)
+        all += (ssize_t)local[i].iov_len;
     if (!call_valid(c))
         return -EFAULT;
-    ssize_t n = process_vm_writev(c->task->tid, &local, 1, &remote, 1, 0);
-    return n == (ssize_t)len ? 0 : -EFAULT;
+    ssize_t put = process_vm_writev(c->task->tid, local, n, remote, n, 0);
+    return put == all ? 0 : -EFAULT;
 }
 
 /* ---- descriptors ---- */

@@ -54,7 +54,7 @@ static void socket_made(struct call *c, const struct proto *m,
         call_return(c, m->result);
         return;
     }
-    uint64_t inode = inode_of(c->fd);
+    uint64_t inode = c->fresh;
     struct agent *ag = c->ag;
     if (!call_inject(c, c->fd, c->flags & SOCK_CLOEXEC)) {
         struct proto gone = {.op = PROTO_RELEASE, .inode = inode, .a = {1}};
@@ -100,7 +100,7 @@ void agent_socket(struct call *c) {
             return;
         }
     }
-    c->inode = inode_of(c->fd);
+    c->inode = c->fresh = inode_of(c->fd);
     struct proto m = {.op = PROTO_SOCKET,
                       .a = {(uint32_t)type, (uint32_t)protocol},
                       .rec = {(uint32_t)type, (uint32_t)protocol},
@@ -134,6 +134,8 @@ void set_record(struct proto *m, const struct weir_endpoint *ep) {
 }
 
 bool foreign_family(struct call *c) {
+    if (hint_get(c->ag, c->inode)) /* we put it there */
+        return false;
     int domain = AF_UNIX;
     socklen_t len = sizeof(domain);
     getsockopt(c->dup, SOL_SOCKET, SO_DOMAIN, &domain, &len);
@@ -225,7 +227,7 @@ static void accepted(struct call *c, const struct proto *m, const void *data) {
         return;
     }
     struct agent *ag = c->ag;
-    uint64_t inode = inode_of(c->fd);
+    uint64_t inode = c->fresh;
     if (m->flags & PROTO_RESET_NOW) {
         struct proto pushed = {.op = PROTO_PUSHED, .inode = inode};
         send(c->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -283,7 +285,7 @@ static void accept_try(struct call *c) {
     }
     c->held = NOT_HELD;
     c->fd = fd;
-    uint64_t inode = inode_of(fd);
+    uint64_t inode = c->fresh = inode_of(fd);
     unsigned pid = 0, serial = 0;
     sscanf(end.sun_path + 1, WAITING_NAME, &pid, &serial);
     struct proto m = {.op = PROTO_ACCEPT,

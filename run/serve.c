@@ -77,7 +77,7 @@ int end_watch(struct end *e, int fd) {
     end_unwatch(e);
     e->src.fd = fd;
     e->wants_room = e->type == SOCK_DGRAM;
-    e->ending = e->urgent = false;
+    e->ending = e->urgent = e->hung_up = false;
     return loop_add(e->sv->loop, &e->src, interest(e));
 }
 
@@ -199,6 +199,8 @@ struct serve *serve_create(struct net *net, const char *dir) {
     sv->net = net;
     sv->loop = net->loop;
     sv->diag = -2;
+    sv->pid = (unsigned)getpid();
+    sv->probe[0] = sv->probe[1] = -1;
     snprintf(sv->dir, sizeof(sv->dir), "%s", dir);
     sv->passer =
         (struct loop_passer){.pass = serve_pass, .deadline = serve_deadline};
@@ -223,6 +225,9 @@ void serve_destroy(struct serve *sv) {
         weir_buf_unref(sv->buf);
     if (sv->diag >= 0)
         close(sv->diag);
+    for (unsigned i = 0; i < 2; i++)
+        if (sv->probe[i] >= 0)
+            close(sv->probe[i]);
     free(sv);
 }
 

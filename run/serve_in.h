@@ -53,20 +53,23 @@ struct end {
     bool given;          /* bytes, since it was last read from */
     bool more;           /* the carrier may hold bytes we have not read */
     bool urgent;         /* there may be an urgent byte among them */
-    bool ending;         /* and behind them the end of file */
+    bool ending;         /* and behind them the end of file, */
+    bool hung_up;        /* in both directions */
     bool full;           /* at the last read or write: more lies in it */
     bool wants_room;     /* it was full: EPOLLOUT is of interest */
     uint64_t checked_ns; /* when live_check asked for it last */
     unsigned filler;     /* bytes to throw away */
     uint32_t pid, tid;   /* who called about it last */
     uint64_t bytes_in, bytes_out;
-    weir_event_id event;          /* the last call about it */
-    struct weir_endpoint target;  /* of the connect in progress */
-    uint64_t seen_in;             /* traced: bytes that calls have read */
-    weir_event_id because;        /* behind the last change the core told */
-    bool traced;                  /* every call is seen: bytes need no record */
-    struct weir_slice out;        /* read from the carrier, not yet taken */
-    struct waiting *head, **tail; /* listening */
+    weir_event_id event;         /* the last call about it */
+    struct weir_endpoint target; /* of the connect in progress */
+    uint64_t seen_in;            /* traced: bytes that calls have read */
+    weir_event_id because;       /* behind the last change the core told */
+    bool traced;                 /* every call is seen: bytes need no record */
+    struct weir_slice out;       /* read from the carrier, not yet taken */
+    struct end *next_listener;
+    uint16_t port;                /* listening: where, */
+    struct waiting *head, **tail; /* and who waits */
     unsigned waiting;
     int *returned; /* accepted handles that could not be delivered */
     unsigned nreturned;
@@ -89,6 +92,7 @@ struct serve {
     struct loop *loop;
     struct serve_conn *conns;
     struct end *end[ENDS];
+    struct end *listeners;
     unsigned sweep_at; /* chain where the next sweep begins */
     struct loop_passer passer;
     uint64_t sweep_ns;
@@ -97,6 +101,8 @@ struct serve {
     int diag; /* unix_diag; -1 */
     struct near *near;
     unsigned serial;
+    unsigned pid; /* ours */
+    int probe[2]; /* asks who lives: a stream's, a datagram's socket */
     char dir[80];
 };
 
@@ -152,7 +158,9 @@ void listener_fill(struct end *e);
 /* ---- serve_relay.c ---- */
 void relay_out(struct end *e); /* program to core: all there is */
 void relay_out_ready(struct end *e, uint32_t events); /* what epoll told of */
-void relay_in(struct end *e);                         /* core to program */
+void relay_begin(struct end *e);   /* throw the filler away: it is connected */
+void relay_written(struct end *e); /* all there is, if there is anything */
+void relay_in(struct end *e);      /* core to program */
 void end_reset(struct end *e);
 void end_released(struct end *e);
 
@@ -175,6 +183,9 @@ bool end_alive(struct end *e);
 uint32_t end_unread(struct end *e);
 /* Close whatever listens on `ep`, on any host, if its program is gone. */
 void live_check(struct serve *sv, const struct weir_endpoint *ep);
+/* The same for who listens there, before a connect: finds them at once,
+ * however many connections there are. */
+void live_check_listeners(struct serve *sv, const struct weir_endpoint *ep);
 /* The same for UDP only and not too often: before each datagram. */
 void live_check_datagram(struct serve *sv, const struct weir_endpoint *ep);
 

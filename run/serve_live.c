@@ -26,13 +26,19 @@
 static bool name_alive(const struct end *e) {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     memcpy(sun.sun_path, e->path, sizeof(sun.sun_path));
-    int type = e->type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM;
-    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return true;
-    int r = connect(fd, (const struct sockaddr *)&sun, sizeof(sun));
+    bool wrong = e->type == SOCK_DGRAM;
+    int *fd = &e->sv->probe[wrong];
+    if (*fd < 0)
+        *fd = socket(AF_UNIX,
+                     (wrong ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC |
+                         SOCK_NONBLOCK,
+                     0);
+    int r = connect(*fd, (const struct sockaddr *)&sun, sizeof(sun));
     bool alive = r == 0 || (errno != ECONNREFUSED && errno != ENOENT);
-    close(fd);
+    if (r == 0) { /* not the type it was taken for */
+        close(*fd);
+        *fd = -1;
+    }
     return alive;
 }
 
@@ -146,6 +152,14 @@ void live_check(struct serve *sv, const struct weir_endpoint *ep) {
             check_one(sv, IPPROTO_TCP, h->stack, ep, UINT64_MAX);
             check_one(sv, IPPROTO_UDP, h->stack, ep, UINT64_MAX);
         }
+}
+
+void live_check_listeners(struct serve *sv, const struct weir_endpoint *ep) {
+    for (struct end *e = sv->listeners, *next; e; e = next) {
+        next = e->next_listener;
+        if (e->port == ep->port)
+            check_end(sv, e->inode, UINT64_MAX);
+    }
 }
 
 void live_check_datagram(struct serve *sv, const struct weir_endpoint *ep) {

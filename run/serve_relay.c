@@ -74,8 +74,9 @@ static bool push(struct end *e, struct weir_stack *s) {
 /* The carrier has no more and never will. */
 static void out_ended(struct end *e, struct weir_stack *s) {
     struct pollfd p = {.fd = e->src.fd, .events = POLLIN};
-    poll(&p, 1, 0);
-    if (p.revents & POLLHUP && !e->shut_both) {
+    if (!e->hung_up)
+        poll(&p, 1, 0);
+    if ((e->hung_up || p.revents & POLLHUP) && !e->shut_both) {
         end_released(e);
         return;
     }
@@ -179,9 +180,20 @@ void relay_out(struct end *e) {
     drain(e, true);
 }
 
+void relay_begin(struct end *e) {
+    e->more = !drain_filler(e);
+}
+
+void relay_written(struct end *e) {
+    struct pollfd p = {.fd = e->src.fd, .events = POLLIN | POLLPRI | POLLRDHUP};
+    if (e->more || poll(&p, 1, 0) > 0)
+        relay_out(e);
+}
+
 void relay_out_ready(struct end *e, uint32_t events) {
     e->urgent |= (events & EPOLLPRI) != 0;
     e->ending |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    e->hung_up |= (events & EPOLLHUP) != 0;
     drain(e, e->ending || e->urgent);
 }
 

@@ -4,6 +4,7 @@
  * ours, and the agent leaves the call to the kernel.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static void do_connect(struct request *q) {
         q->r->len = (uint32_t)strnlen(q->out, 108);
     } else {
         if (!q->m->a[0])
-            live_check(q->conn->sv, &q->m->ep);
+            live_check_listeners(q->conn->sv, &q->m->ep);
         weir_cause(q->stack, q->r->event);
         stream_connect(q->e, q->m, q->r);
     }
@@ -96,7 +97,7 @@ static void do_name(struct request *q) {
 static void do_setopt(struct request *q) {
     write_first(q);
     if (q->e->state == END_CONNECTED)
-        relay_out(q->e); /* what was written before obeys the earlier mode */
+        relay_written(q->e); /* what was written obeys the earlier mode */
     if (q->m->a[3])
         q->r->result = -EFAULT;
     else if ((int32_t)q->m->a[2] < 0)
@@ -234,7 +235,7 @@ static void with_socket(struct request *q, int fd) {
         do_connect(q);
         break;
     case PROTO_ATTACH:
-        stream_attach(q->e, dup(fd), q->m);
+        stream_attach(q->e, fcntl(fd, F_DUPFD_CLOEXEC, 3), q->m);
         break;
     case PROTO_ACCEPT:
         stream_accept(q->conn, q->e, q->m, q->r);

@@ -11,7 +11,6 @@
  * another end takes its place in the carrier.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,8 +66,10 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
         return;
     uint64_t inode = e->inode;
     struct serve *sv = e->sv;
-    if (e->src.fd < 0 && e->nobody_waits)
-        return; /* its end is on the way: stream_attach finds out */
+    if (e->src.fd < 0 && e->nobody_waits) { /* stream_attach finds out */
+        end_tell(e, PROTO_CONNECTED, closed ? -ECONNREFUSED : 0);
+        return;
+    }
     call_record_why(e->host->net->rec, e->event, closed ? info.reason : 0,
                     info.cause ? info.cause : cause);
     if (e->src.fd < 0) { /* held: the call itself takes the result */
@@ -89,9 +90,8 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
     end_tell(e, PROTO_CONNECTED, 0);
     if (end_get(sv, inode) != e)
         return;
-    relay_out(e);
-    if (end_get(sv, inode) == e)
-        relay_in(e);
+    relay_begin(e);
+    relay_in(e);
 }
 
 void stream_attach(struct end *e, int fd, const struct proto *m) {
@@ -99,8 +99,6 @@ void stream_attach(struct end *e, int fd, const struct proto *m) {
     struct weir_sockinfo info;
     if (fd < 0)
         return;
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
     e->filler = m->a[0];
     if (m->a[2] | m->a[3])
         end_rename(e, (uint64_t)m->a[3] << 32 | m->a[2]);
@@ -115,9 +113,11 @@ void stream_attach(struct end *e, int fd, const struct proto *m) {
     }
     if (info.state == WEIR_TCP_SYN_SENT || info.state == WEIR_TCP_SYN_RECV)
         return;
+    if (e->nobody_waits)
+        call_record_why(e->host->net->rec, e->event, 0,
+                        info.cause ? info.cause : e->because);
     e->state = END_CONNECTED;
-    relay_out(e);
-    relay_in(e);
+    relay_in(e); /* (what the program writes, epoll tells) */
 }
 
 /* ---- listen, accept ---- */
@@ -133,15 +133,29 @@ void stream_listen(struct end *e, const struct proto *m, const char *path,
         memcpy(e->path, path, m->len);
         e->path[m->len] = '\0';
     }
+    struct weir_sockinfo info;
+    if (e->state != END_LISTENING && weir_sockinfo(s, e->sock, &info) == 0) {
+        e->port = info.local.port;
+        e->next_listener = e->sv->listeners;
+        e->sv->listeners = e;
+    }
     e->state = END_LISTENING;
     listener_fill(e);
+}
+
+static void listens_no_more(struct end *e) {
+    struct end **at = &e->sv->listeners;
+    while (*at && *at != e)
+        at = &(*at)->next_listener;
+    if (*at)
+        *at = e->next_listener;
 }
 
 static int meet_carrier(struct end *e, unsigned serial) {
     struct sockaddr_un sun = {.sun_family = AF_UNIX}, own = sun;
     memcpy(sun.sun_path, e->path, sizeof(sun.sun_path));
     int n = snprintf(own.sun_path + 1, sizeof(own.sun_path) - 1, WAITING_NAME,
-                     (unsigned)getpid(), serial);
+                     e->sv->pid, serial);
     socklen_t own_len =
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -196,6 +210,7 @@ void stream_unlisten(struct end *e) {
     }
     e->tail = &e->head;
     e->waiting = 0;
+    listens_no_more(e);
     if (e->state == END_LISTENING)
         e->state = END_FRESH;
 }
