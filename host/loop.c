@@ -28,7 +28,7 @@ struct loop {
     int result;
     uint64_t spin_ns;
     unsigned nerve;
-    uint64_t now, round;
+    uint64_t now;
     struct loop_passer *passers;
     struct epoll_event ev[BATCH]; /* of this round */
     int n, at;
@@ -163,19 +163,11 @@ bool loop_spins(const struct loop *loop) {
     return loop->spin_ns > 0;
 }
 
-uint64_t loop_round(const struct loop *loop) {
-    return loop->round;
-}
-
-static void set_clocks(struct loop *loop) {
+void loop_tick(struct loop *loop) {
     loop->now = clock_now();
     for (struct loop_passer *p = loop->passers; p; p = p->next)
         if (p->begin)
             p->begin(p, loop->now);
-}
-
-void loop_tick(struct loop *loop) {
-    set_clocks(loop);
 }
 
 int loop_run(struct loop *loop) {
@@ -183,8 +175,7 @@ int loop_run(struct loop *loop) {
     bool busy = true;
     while (!loop->stopped) {
         int n = wait_until(loop, busy ? 0 : earliest(loop));
-        loop->round++;
-        set_clocks(loop);
+        loop_tick(loop);
         loop->n = n > 0 ? n : 0;
         for (loop->at = 0; loop->at < loop->n && !loop->stopped;) {
             struct epoll_event *ev = &loop->ev[loop->at++];

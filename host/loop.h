@@ -42,8 +42,6 @@ void loop_leave(struct loop *loop, struct loop_passer *p);
  * as it begins). It stops spinning by itself while that does not pay. */
 void loop_spin(struct loop *loop, uint64_t ns);
 bool loop_spins(const struct loop *loop);
-/* The number of this round. */
-uint64_t loop_round(const struct loop *loop);
 
 /* CLOCK_MONOTONIC of this round, ns. */
 uint64_t loop_now(const struct loop *loop);

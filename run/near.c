@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A blocking request and its answer are four wake-ups one after the other:
- * client, stack, server, stack, client. The scheduler spreads them over idle
- * processors, and waking a processor that sleeps costs many times what the
- * switch does. So while a few threads do nothing but wait for each other
- * through the stack, they and the stack are bound to one processor.
+ * A request and its answer are wake-ups one after the other: client, stack,
+ * server, stack, client; so are the calls that the stack answers. The scheduler
+ * spreads them over idle processors, and waking a processor that sleeps costs
+ * many times what the switch does. Where there is little to do at the same
+ * time, all of them are faster on one processor.
  *
- * The sign is a streak of rounds of the loop with one carrier ready, whose
- * program had been given something since it wrote last: an answer. Each round
- * that is otherwise then counts against it, and a look every few milliseconds
- * ends it where rounds are no faster than they were: programs that spin, that
- * have begun to compute, or stopped talking. Then all are given back the
- * processors they had, as are threads and processes that were born meanwhile,
- * who inherit the bond. A program that asks for its processors (the agent sees
+ * Whether that is so is tried, not guessed. What the stack is asked (carriers
+ * that became readable, calls) is counted over a few milliseconds; then the few
+ * threads that asked, and the stack, are bound to its processor for as long;
+ * where much more was done in that time they stay, and now and then are apart
+ * again for a moment to see whether it still pays. Where not, the next trial is
+ * put off, twice as long each time. Who is let go has the processors he had
+ * before, as have threads and processes that were born meanwhile, who inherit
+ * the bond. A program that asks for its processors (the agent sees
  * sched_getaffinity) is let go before it gets an answer.
  */
 #include "run/near.h"
@@ -24,40 +25,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define THREADS 4
-#define STREAK 64              /* rounds, before anybody is bound */
-#define LONG_NS 300000u        /* a wait like that is no conversation */
-#define LOOK_NS 4000000u       /* how often who is bound is looked at */
-#define STRIKES 16             /* rounds that are otherwise, and it is over */
-#define PAUSE_NS 10000000u     /* after that; doubled each time, */
-#define PAUSE_MOST 1280000000u /* up to this */
-#define DEPTH 4                /* of descendants that are searched */
+#define THREADS 8
+#define WINDOW_NS 4000000u /* a measurement */
+#define BUSY 40            /* asked in a window: else nothing to gain */
+#define PAUSE_NS 16000000u /* after a trial that failed; doubled each time, */
+#define PAUSE_MOST 2048000000 /* up to this */
+#define STAY_NS 128000000u    /* before a look apart; likewise */
+#define STAY_MOST 2048000000
+#define DEPTH 4 /* of descendants that are searched */
 
 struct bound {
     pid_t tid;
     cpu_set_t had;
 };
 
+enum state { APART, TRIED, NEAR, LOOK };
+
 struct near {
     struct loop *loop;
     struct loop_passer passer;
-    pid_t seen[THREADS]; /* in the streak */
-    unsigned nseen;
-    uint64_t round;
-    unsigned in_round; /* carriers ready */
-    pid_t tid;         /* of the last one, */
-    bool answers;      /* which had been given something since it last was */
-    uint64_t round_ns;
-    unsigned streak;
-    uint64_t since_ns; /* it lasts */
-    /* While bound: */
+    enum state state;
+    /* This window: */
+    uint64_t begin_ns;
+    unsigned asked, nseen;
+    bool too_many;
+    pid_t seen[THREADS];
+    /* What was found: asked a millisecond, apart and near. */
+    double apart, near;
+    uint64_t pause_ns, stay_ns; /* the next ones */
+    uint64_t not_before_ns;     /* of a trial, or of a look */
     unsigned nbound;
     struct bound bound[THREADS + 1]; /* [0]: the stack, tid 0 */
     int cpu;
-    uint64_t apart_ns; /* what a round took before */
-    unsigned rounds, strikes;
-    uint64_t look_ns;
-    uint64_t pause_ns, not_before_ns;
 };
 
 /* ---- binding ---- */
@@ -121,91 +120,98 @@ static void unbind_process(const struct near *n, pid_t pid,
         closedir(dir);
 }
 
-void near_let_go(struct near *n) {
-    n->streak = n->nseen = 0;
-    if (n->nbound == 0)
-        return;
+static void part(struct near *n) {
     for (unsigned i = 0; i < n->nbound; i++)
         unbind(n, n->bound[i].tid, &n->bound[i].had);
     for (unsigned i = 1; i < n->nbound; i++)
         unbind_process(n, n->bound[i].tid, &n->bound[i].had, 0);
     n->nbound = 0;
-    n->not_before_ns = loop_now(n->loop) + n->pause_ns;
 }
 
-static void draw_near(struct near *n, uint64_t round_ns) {
-    n->apart_ns = round_ns;
+static bool join(struct near *n) {
     n->cpu = sched_getcpu();
-    n->strikes = n->rounds = 0;
-    n->look_ns = loop_now(n->loop) + LOOK_NS;
     bool all = n->cpu >= 0 && bind_one(n, 0);
     for (unsigned i = 0; all && i < n->nseen; i++)
         all = bind_one(n, n->seen[i]);
-    n->streak = n->nseen = 0;
-    if (all)
+    if (!all)
+        part(n);
+    return all;
+}
+
+/* ---- trying ---- */
+
+static uint64_t longer(uint64_t *ns, uint64_t most) {
+    uint64_t was = *ns;
+    *ns = was < most ? was * 2 : most;
+    return was;
+}
+
+static void stay_apart(struct near *n, uint64_t now) {
+    part(n);
+    n->state = APART;
+    n->stay_ns = STAY_NS;
+    n->not_before_ns = now + longer(&n->pause_ns, PAUSE_MOST);
+}
+
+static void stay_near(struct near *n, uint64_t now) {
+    n->state = NEAR;
+    n->pause_ns = PAUSE_NS;
+    n->not_before_ns = now + longer(&n->stay_ns, STAY_MOST);
+}
+
+static bool can_try(const struct near *n, uint64_t now) {
+    return n->asked >= BUSY && n->nseen > 0 && !n->too_many &&
+           now >= n->not_before_ns && !loop_spins(n->loop);
+}
+
+/* A window has ended, in which `rate` was asked. */
+static void judge(struct near *n, double rate, uint64_t now) {
+    switch (n->state) {
+    case APART:
+        n->apart = rate;
+        if (!can_try(n, now))
+            return;
+        if (join(n))
+            n->state = TRIED;
+        else
+            stay_apart(n, now);
         return;
-    n->pause_ns = PAUSE_MOST; /* not ours to bind */
-    near_let_go(n);
-    n->not_before_ns = loop_now(n->loop) + n->pause_ns;
-}
-
-/* ---- watching ---- */
-
-static bool known(struct near *n, pid_t tid) {
-    for (unsigned i = 0; i < n->nseen; i++)
-        if (n->seen[i] == tid)
-            return true;
-    if (n->nseen == THREADS)
-        return false;
-    n->seen[n->nseen++] = tid;
-    return true;
-}
-
-static void is_over(struct near *n) {
-    near_let_go(n);
-    n->pause_ns = n->pause_ns < PAUSE_MOST ? n->pause_ns * 2 : PAUSE_MOST;
-}
-
-static void watch(struct near *n, bool alternates, uint64_t now) {
-    n->rounds += alternates;
-    n->strikes += !alternates;
-    if (n->strikes > STRIKES) {
-        is_over(n);
-    } else if (now >= n->look_ns) {
-        if (n->rounds * n->apart_ns < LOOK_NS)
-            is_over(n);
-        else if (n->rounds > STREAK) /* a good while: forget what was */
-            n->pause_ns = PAUSE_NS;
-        n->rounds = n->strikes = 0;
-        n->look_ns = now + LOOK_NS;
+    case TRIED:
+        n->near = rate;
+        if (rate > n->apart * 1.15 && !n->too_many)
+            stay_near(n, now);
+        else
+            stay_apart(n, now);
+        return;
+    case NEAR:
+        n->near = rate;
+        if (rate < n->apart || n->too_many) {
+            stay_apart(n, now); /* they do something else now */
+        } else if (now >= n->not_before_ns) {
+            part(n);
+            n->state = LOOK;
+        }
+        return;
+    case LOOK:
+        n->apart = rate;
+        if (rate < n->near && n->asked >= BUSY && !n->too_many && join(n))
+            stay_near(n, now);
+        else
+            stay_apart(n, now);
+        return;
     }
 }
 
-/* A round begins: judge the last one. */
 static void near_begin(struct loop_passer *p, uint64_t now) {
     struct near *n = (struct near *)((char *)p - offsetof(struct near, passer));
-    if (n->round == loop_round(n->loop))
-        return; /* the clock was read anew */
-    n->round = loop_round(n->loop);
-    unsigned carriers = n->in_round;
-    bool alternates =
-        carriers == 1 && n->answers && now - n->round_ns < LONG_NS;
-    bool idle = carriers == 0 && now < n->look_ns; /* a timer, a signal */
-    n->in_round = 0;
-    n->round_ns = now;
-    if (n->nbound) {
-        if (!idle)
-            watch(n, alternates, now);
+    uint64_t took = now - n->begin_ns;
+    if (took < WINDOW_NS)
         return;
-    }
-    if (!alternates || now < n->not_before_ns || !known(n, n->tid)) {
-        n->streak = n->nseen = 0;
-        return;
-    }
-    if (n->streak++ == 0)
-        n->since_ns = now;
-    if (n->streak == STREAK && !loop_spins(n->loop))
-        draw_near(n, (now - n->since_ns) / STREAK);
+    if (n->asked > 0 || n->state != APART)
+        judge(n, n->asked * 1e6 / (double)took, now);
+    n->begin_ns = now;
+    n->asked = n->nseen = 0;
+    n->too_many = false;
 }
 
 static bool near_pass(struct loop_passer *p, uint64_t now) {
@@ -215,13 +221,23 @@ static bool near_pass(struct loop_passer *p, uint64_t now) {
 
 static uint64_t near_deadline(struct loop_passer *p) {
     struct near *n = (struct near *)((char *)p - offsetof(struct near, passer));
-    return n->nbound ? n->look_ns : UINT64_MAX;
+    return n->state == APART ? UINT64_MAX : n->begin_ns + WINDOW_NS;
 }
 
-void near_saw(struct near *n, pid_t tid, bool answers) {
-    n->in_round++;
-    n->tid = tid;
-    n->answers = answers;
+void near_saw(struct near *n, pid_t tid) {
+    n->asked++;
+    for (unsigned i = 0; i < n->nseen; i++)
+        if (n->seen[i] == tid)
+            return;
+    if (n->nseen < THREADS && tid > 0)
+        n->seen[n->nseen++] = tid;
+    else
+        n->too_many = tid > 0;
+}
+
+void near_let_go(struct near *n) {
+    if (n->nbound > 0)
+        stay_apart(n, loop_now(n->loop));
 }
 
 struct near *near_create(struct loop *loop) {
@@ -230,6 +246,7 @@ struct near *near_create(struct loop *loop) {
         return NULL;
     n->loop = loop;
     n->pause_ns = PAUSE_NS;
+    n->stay_ns = STAY_NS;
     n->passer = (struct loop_passer){
         .begin = near_begin, .pass = near_pass, .deadline = near_deadline};
     loop_join(loop, &n->passer);
@@ -237,7 +254,7 @@ struct near *near_create(struct loop *loop) {
 }
 
 void near_destroy(struct near *n) {
-    near_let_go(n);
+    part(n);
     loop_leave(n->loop, &n->passer);
     free(n);
 }

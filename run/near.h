@@ -17,9 +17,8 @@ struct near *near_create(struct loop *loop);
 /* Lets go, and frees. */
 void near_destroy(struct near *n);
 
-/* This round took something from a carrier of that thread's; was it an answer
- * to what has been put there? */
-void near_saw(struct near *n, pid_t tid, bool answers);
+/* That thread asked something of the stack: a call, or bytes in a carrier. */
+void near_saw(struct near *n, pid_t tid);
 /* Let everybody run where they like, now: before a fork of ours, or when a
  * program asks where it may run. */
 void near_let_go(struct near *n);

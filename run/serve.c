@@ -31,10 +31,8 @@ struct end *end_get(struct serve *sv, uint64_t inode) {
 
 static void end_event(struct loop_source *src, uint32_t events) {
     struct end *e = (struct end *)src;
-    if (events & EPOLLIN) {
-        near_saw(e->sv->near, (pid_t)e->tid, e->given);
-        e->given = false;
-    }
+    if (events & EPOLLIN)
+        near_saw(e->sv->near, (pid_t)e->tid);
     if (e->type == SOCK_DGRAM)
         datagram_end_ready(e);
     else

@@ -50,7 +50,6 @@ struct end {
     bool waited;    /* an agent wants to hear of new bytes */
     bool registered;
     bool nobody_waits;   /* a connect that does not block: an end follows */
-    bool given;          /* bytes, since it was last read from */
     bool more;           /* the carrier may hold bytes we have not read */
     bool urgent;         /* there may be an urgent byte among them */
     bool ending;         /* and behind them the end of file, */

@@ -221,7 +221,6 @@ static bool in_bytes(struct end *e, struct weir_stack *s) {
         if (put < 0)
             put = (ssize_t)had; /* nobody reads: SHUT_RD, or it is gone */
         e->full = (size_t)put < had;
-        e->given = true;
         weir_event_id id = data_record(e, (uint32_t)put, false, 0);
         weir_cause(s, id);
         weir_consume(s, e->sock, (size_t)put);

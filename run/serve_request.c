@@ -361,6 +361,8 @@ void serve_message(struct serve_conn *conn, const struct proto *m,
         r.event = call_record_begin(conn, m, q.e ? q.e->sock : -1);
     if (q.e && m->tid)
         q.e->tid = m->tid;
+    if (m->seq && m->tid)
+        near_saw(conn->sv->near, (pid_t)m->tid);
     if (q.stack && r.event)
         weir_cause(q.stack, r.event);
     uint64_t inode = m->inode;
