@@ -159,8 +159,8 @@ void loop_spin(struct loop *loop, uint64_t ns) {
     loop->nerve = ns ? NERVE_MOST : 0;
 }
 
-bool loop_spins(const struct loop *loop) {
-    return loop->spin_ns > 0;
+uint64_t loop_spins(const struct loop *loop) {
+    return loop->spin_ns;
 }
 
 void loop_tick(struct loop *loop) {

@@ -41,7 +41,7 @@ void loop_leave(struct loop *loop, struct loop_passer *p);
 /* Before it sleeps the loop may look again and again for up to `ns` (0: never,
  * as it begins). It stops spinning by itself while that does not pay. */
 void loop_spin(struct loop *loop, uint64_t ns);
-bool loop_spins(const struct loop *loop);
+uint64_t loop_spins(const struct loop *loop);
 
 /* CLOCK_MONOTONIC of this round, ns. */
 uint64_t loop_now(const struct loop *loop);

@@ -361,6 +361,7 @@ _Noreturn void back_main(const struct run_options *opt, int front, pid_t pgid,
     b->loop = loop_create();
     if (!b->loop)
         back_fail(b, RUN_FAILED, "no poll loop", -errno);
+    loop_spin(b->loop, opt->spin_ns);
     make_dir(b);
     if (b->owner)
         make_stack(b);

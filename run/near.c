@@ -57,6 +57,7 @@ struct near {
     unsigned nbound;
     struct bound bound[THREADS + 1]; /* [0]: the stack, tid 0 */
     int cpu;
+    uint64_t spin_ns; /* what the loop did before */
 };
 
 /* ---- binding ---- */
@@ -121,19 +122,26 @@ static void unbind_process(const struct near *n, pid_t pid,
 }
 
 static void part(struct near *n) {
+    if (n->nbound == 0)
+        return;
     for (unsigned i = 0; i < n->nbound; i++)
         unbind(n, n->bound[i].tid, &n->bound[i].had);
     for (unsigned i = 1; i < n->nbound; i++)
         unbind_process(n, n->bound[i].tid, &n->bound[i].had, 0);
     n->nbound = 0;
+    loop_spin(n->loop, n->spin_ns);
 }
 
 static bool join(struct near *n) {
+    n->spin_ns = loop_spins(n->loop);
+    loop_spin(n->loop, 0); /* who spins needs a processor to himself */
     n->cpu = sched_getcpu();
     bool all = n->cpu >= 0 && bind_one(n, 0);
     for (unsigned i = 0; all && i < n->nseen; i++)
         all = bind_one(n, n->seen[i]);
-    if (!all)
+    if (!all && n->nbound == 0)
+        loop_spin(n->loop, n->spin_ns);
+    else if (!all)
         part(n);
     return all;
 }
@@ -161,7 +169,7 @@ static void stay_near(struct near *n, uint64_t now) {
 
 static bool can_try(const struct near *n, uint64_t now) {
     return n->asked >= BUSY && n->nseen > 0 && !n->too_many &&
-           now >= n->not_before_ns && !loop_spins(n->loop);
+           now >= n->not_before_ns;
 }
 
 /* A window has ended, in which `rate` was asked. */

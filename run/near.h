@@ -2,8 +2,8 @@
 #ifndef WEIR_RUN_NEAR_H
 #define WEIR_RUN_NEAR_H
 /*
- * Programs that wait for each other, on one processor with the stack. Of no
- * effect while the loop spins (loop_spin): who spins needs a processor.
+ * Programs that wait for each other, on one processor with the stack. Then the
+ * loop does not spin (loop_spin), though it was told to.
  */
 #include <stdbool.h>
 #include <sys/types.h>

@@ -21,6 +21,7 @@ struct run_options {
     bool grouped; /* who signals us signals our whole process group */
     const struct live_options *live; /* weir trace: lines; NULL: none */
     uint64_t timeout_ns;             /* 0: none; then exit status 124 */
+    uint64_t spin_ns;  /* look that long before sleeping; 0: sleep at once */
     uint64_t drain_ns; /* how long send queues may drain afterwards */
 };
 

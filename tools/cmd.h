@@ -7,6 +7,11 @@
  */
 #define EXIT_WEIR 125
 
+#include <stdint.h>
+
+/* --spin[=USEC]: ns; leaves where it is none. */
+uint64_t spin_option(const char *text);
+
 int cmd_run(int argc, char **argv); /* also "trace" and "exec": argv[0] */
 int cmd_timeline(int argc, char **argv);
 int cmd_why(int argc, char **argv);

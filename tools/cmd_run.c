@@ -11,6 +11,8 @@
 #include "trace/live.h"
 
 #define DRAIN_NS 5000000000u
+#define SPIN_USEC 50u
+#define SPIN_USEC_MOST 100000u
 
 static const char *const help_run =
     "usage: weir %s [options] %s-- COMMAND [ARGUMENT...]\n"
@@ -20,6 +22,8 @@ static const char *const help_run =
     "  --wait              also wait for what COMMAND leaves running\n"
     "  --timeout SECONDS   end it after that time (status 124)\n"
     "  --drain SECONDS     how long unsent bytes may drain afterwards (5)\n"
+    "  --spin[=USEC]       do not sleep within that time (50), where that "
+    "pays\n"
     "  --trace, --fast     see every data call, or only control calls\n"
     "  --allow-inherited   let inherited sockets of the kernel pass\n"
     "  --no-record         keep no recording\n"
@@ -48,6 +52,7 @@ enum {
     O_NETWORK,
     O_TIMEOUT,
     O_DRAIN,
+    O_SPIN,
     O_TRACE,
     O_FAST,
     O_INHERITED,
@@ -61,6 +66,7 @@ static const struct option options[] = {
     {"network", required_argument, NULL, O_NETWORK},
     {"timeout", required_argument, NULL, O_TIMEOUT},
     {"drain", required_argument, NULL, O_DRAIN},
+    {"spin", optional_argument, NULL, O_SPIN},
     {"trace", no_argument, NULL, O_TRACE},
     {"fast", no_argument, NULL, O_FAST},
     {"allow-inherited", no_argument, NULL, O_INHERITED},
@@ -78,6 +84,17 @@ static uint64_t seconds(const char *text) {
         exit(EXIT_WEIR);
     }
     return (uint64_t)(s * 1e9);
+}
+
+uint64_t spin_option(const char *text) {
+    char *end = NULL;
+    unsigned long usec = text ? strtoul(text, &end, 10) : SPIN_USEC;
+    if (text && (end == text || *end || usec > SPIN_USEC_MOST)) {
+        fprintf(stderr, "weir: --spin: not microseconds up to %u: %s\n",
+                SPIN_USEC_MOST, text);
+        exit(EXIT_WEIR);
+    }
+    return usec * (uint64_t)1000;
 }
 
 static void usage(FILE *to, const char *name) {
@@ -148,6 +165,9 @@ static bool take_option(struct run_options *o, int c) {
         return true;
     case O_DRAIN:
         o->drain_ns = seconds(optarg);
+        return true;
+    case O_SPIN:
+        o->spin_ns = spin_option(optarg);
         return true;
     case O_TRACE:
     case O_FAST:

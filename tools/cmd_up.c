@@ -12,12 +12,14 @@
 #include "tools/play.h"
 
 static const char usage[] =
-    "usage: weir up [-d] [--check] [--quiet] [--keep] [-w FILE] SCENARIO\n"
+    "usage: weir up [-d] [--check] [--quiet] [--keep] [--spin] [-w FILE] "
+    "SCENARIO\n"
     "\n"
     "  -d, --detach   leave it running (weir exec, ps, down)\n"
     "  --check        read the file, say what is wrong with it, run nothing\n"
     "  --quiet        do not show what the programs print\n"
     "  --fast         do not trace data calls (faster; \"call not seen\")\n"
+    "  --spin[=USEC]  do not sleep within that time (50), where that pays\n"
     "  --keep         go on after the last program, until Ctrl-C\n"
     "  -w FILE        capture every link as pcapng (\"-\": standard output)\n"
     "\n"
@@ -54,6 +56,7 @@ int cmd_up(int argc, char **argv) {
         {"quiet", no_argument, NULL, 'q'},
         {"keep", no_argument, NULL, 'k'},
         {"fast", no_argument, NULL, 'f'},
+        {"spin", optional_argument, NULL, 's'},
         {"write", required_argument, NULL, 'w'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
@@ -71,6 +74,8 @@ int cmd_up(int argc, char **argv) {
             o.keep = true;
         } else if (c == 'f') {
             o.fast = true;
+        } else if (c == 's') {
+            o.spin_ns = spin_option(optarg);
         } else if (c == 'w') {
             o.capture = optarg;
         } else {

@@ -188,6 +188,7 @@ static bool set_up(struct play *pl, char *const *command) {
                                        pl->s->seed, true)
                        : -errno;
     if (!err) {
+        loop_spin(pl->loop, pl->o->spin_ns ? pl->o->spin_ns : pl->s->spin_ns);
         pl->net = net_create(pl->loop, pl->s->name, pl->s->seed,
                              &pl->record.header->rec);
         err = pl->net ? 0 : -errno;

@@ -6,11 +6,12 @@
 #include "tools/scenario.h"
 
 struct play_options {
-    bool detached; /* leave it running; nothing is judged */
-    bool quiet;    /* programs' output is not shown */
-    bool fast;     /* no program is traced */
-    bool keep;     /* after the last program: go on until told to end */
-    int up_fd;     /* told (one byte) when the network is up, then closed; -1 */
+    bool detached;    /* leave it running; nothing is judged */
+    bool quiet;       /* programs' output is not shown */
+    bool fast;        /* no program is traced */
+    uint64_t spin_ns; /* do not sleep within that time */
+    bool keep;        /* after the last program: go on until told to end */
+    int up_fd; /* told (one byte) when the network is up, then closed; -1 */
     const char *capture; /* pcapng of every link; NULL: none */
 };
 

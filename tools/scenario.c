@@ -291,6 +291,10 @@ static void top_linger(struct yaml *y, struct fy_node *v, void *to) {
     ((struct scenario *)to)->linger_ns = yaml_time(y, v);
 }
 
+static void top_spin(struct yaml *y, struct fy_node *v, void *to) {
+    ((struct scenario *)to)->spin_ns = yaml_time(y, v);
+}
+
 static void top_later(struct yaml *y, struct fy_node *v, void *to) {
     (void)y, (void)v, (void)to; /* read in its own turn */
 }
@@ -316,30 +320,33 @@ static void top_expects(struct yaml *y, struct fy_node *v, void *to) {
 }
 
 /* Three turns, because names come before what uses them. */
-static const struct yaml_key turn[3][9] = {{{"name", top_name},
-                                            {"seed", top_seed},
-                                            {"timeout", top_timeout},
-                                            {"linger", top_linger},
-                                            {"hosts", top_hosts},
-                                            {"links", top_later},
-                                            {"events", top_later},
-                                            {"expect", top_later}},
-                                           {{"name", top_later},
-                                            {"seed", top_later},
-                                            {"timeout", top_later},
-                                            {"linger", top_later},
-                                            {"hosts", top_bodies},
-                                            {"links", top_links},
-                                            {"events", top_later},
-                                            {"expect", top_later}},
-                                           {{"name", top_later},
-                                            {"seed", top_later},
-                                            {"timeout", top_later},
-                                            {"linger", top_later},
-                                            {"hosts", top_later},
-                                            {"links", top_later},
-                                            {"events", top_events},
-                                            {"expect", top_expects}}};
+static const struct yaml_key turn[3][10] = {{{"name", top_name},
+                                             {"seed", top_seed},
+                                             {"timeout", top_timeout},
+                                             {"linger", top_linger},
+                                             {"spin", top_spin},
+                                             {"hosts", top_hosts},
+                                             {"links", top_later},
+                                             {"events", top_later},
+                                             {"expect", top_later}},
+                                            {{"name", top_later},
+                                             {"seed", top_later},
+                                             {"timeout", top_later},
+                                             {"linger", top_later},
+                                             {"spin", top_later},
+                                             {"hosts", top_bodies},
+                                             {"links", top_links},
+                                             {"events", top_later},
+                                             {"expect", top_later}},
+                                            {{"name", top_later},
+                                             {"seed", top_later},
+                                             {"timeout", top_later},
+                                             {"linger", top_later},
+                                             {"spin", top_later},
+                                             {"hosts", top_later},
+                                             {"links", top_later},
+                                             {"events", top_events},
+                                             {"expect", top_expects}}};
 
 static void default_name(struct scenario *s) {
     const char *base = strrchr(s->file, '/');

@@ -140,7 +140,7 @@ struct sc_expect {
 struct scenario {
     const char *file, *name;
     uint64_t seed;
-    uint64_t timeout_ns, linger_ns;
+    uint64_t timeout_ns, linger_ns, spin_ns;
     struct sc_host host[SC_HOSTS];
     struct sc_link link[SC_LINKS];
     struct sc_program program[SC_PROGRAMS];
