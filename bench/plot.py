@@ -13,6 +13,7 @@ STYLE = {
     "direct": ("weir, direct API", "#0b57a4", "circle", True),
     "norecord": ("the same, recorder off", "#0b57a4", "circle", False),
     "door": ("weir, unmodified programs", "#c2410c", "square", True),
+    "door, --spin": ("the same, --spin", "#c2410c", "square", False),
     "load": ("weir, our client, their server", "#7c3aed", "square", True),
     "direct, each timed": ("the same, each turn timed", "#0b57a4", "diamond", True),
     "tap": ("weir over a TAP", "#0f766e", "square", True),

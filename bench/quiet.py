@@ -12,6 +12,7 @@ its time is known too: the runner adopts orphans (PR_SET_CHILD_SUBREAPER).
 import ctypes
 import fcntl
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -87,7 +88,7 @@ def end_rest():
 
 
 class Sample:
-    """value, extra (name: number), cpu (CPUs busy), why (not quiet: a reason)."""
+    """value, extra (name: number or word), cpu (CPUs busy), why (not quiet: a reason)."""
 
     def __init__(self, command, env, seconds_most):
         before = calibrate()
@@ -122,11 +123,10 @@ class Sample:
         try:
             self.value = float(tokens[0])
             for token in tokens[1:]:
-                name, _, number = token.partition("=")
-                self.extra[name] = float(number)
+                name, _, said = token.partition("=")
+                self.extra[name] = float(said) if re.fullmatch(r"[\d.e+-]+", said) else said
         except (IndexError, ValueError):
-            if self.value is None:
-                self.failed = error.splitlines()[-1]
+            self.failed = error.splitlines()[-1]
 
 
 def sample(command, env, seconds_most=60):

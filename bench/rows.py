@@ -39,6 +39,7 @@ def rows(build, seconds):
     gvisor, lwip = f"{build}/bench/bench_gvisor", f"{build}/bench/bench_lwip"
     core = ["taskset", "-c", "0"]
     door = [f"{build}/weir", "run", "--new", "--"]
+    spinning = door[:-1] + ["--spin", "--"]
     bench = os.path.dirname(os.path.abspath(__file__))
     pair = ["python3", f"{bench}/pair.py", build]
 
@@ -63,13 +64,13 @@ def rows(build, seconds):
             **({"lwip, upstream": (13.0 / 0.38, "0.38 beside 13.0 us"),
                 "smoltcp": (13.0 / 0.48, "0.48 beside 13.0 us")} if size == "1" else {})})
         row(f"request/response {name}, blocking, free", "us", False, {
-            "kernel": rr, "door": door + rr,
+            "kernel": rr, "door": door + rr, "door, --spin": spinning + rr,
             "veth": pair + ["veth", "program", "rr", S, size],
             "slirp": pair + ["slirp", "program", "rr", S, size],
             "pasta": pair + ["pasta", "program", "rr", S, size]})
         spin = [program, "-b", "-s", size, "rr", S]
         row(f"request/response {name}, spinning, two cores", "us", False, {
-            "kernel": spin, "door": door + spin,
+            "kernel": spin, "door": door + spin, "door, --spin": spinning + spin,
             **({"ring": [ring, "rr", S]} if size == "1" else {})})
     # ---- bulk
     for streams in ("1", "8"):
@@ -110,6 +111,9 @@ def rows(build, seconds):
         "veth": pair + ["veth", "program", "crr", S],
         "slirp": pair + ["slirp", "program", "crr", S],
         "pasta": pair + ["pasta", "program", "crr", S]})
+    row("a call that is none of weir's, behind the door", "ns more", False, {
+        "door": [f"{build}/bench/bench_notours", "-w", " ".join(door)]},
+        note="the most of read, getppid, epoll_wait; each as alone/behind the door")
     # ---- weir and the kernel, and more cores
     tap, shards = f"{build}/bench/bench_tap", f"{build}/bench/bench_shards"
     row("kernel to weir over a TAP, 1 B each way, one core", "us", False, {

@@ -9,6 +9,7 @@ goal is met. What this machine lacks is a line that says so.
 BENCH_LOCK=FILE: each sample is taken under an exclusive lock on FILE.
 """
 import argparse
+import io
 import json
 import os
 import re
@@ -114,6 +115,8 @@ class Cell:
 
     def extra(self, name):
         values = [s.extra[name] for s in self.good or self.bad if name in s.extra]
+        if values and isinstance(values[0], str):
+            return values[-1]
         return statistics.median(values) if values else None
 
     def cpu(self):
@@ -161,7 +164,7 @@ def lines(row, cells):
             remark.append(f"the recorder costs {cost:.0%} (aim: 25 %)")
         tails = [f"{n} {short(v)}" for n in ("p50", "p99", "p999") if (v := cell.extra(n))]
         remark += [" ".join(tails)] if tails else []
-        remark += [f"{k} {cell.extra(k):g}" for k in (cell.good or cell.bad)[0].extra
+        remark += [f"{k} {v if isinstance(v := cell.extra(k), str) else f'{v:g}'}" for k in (cell.good or cell.bad)[0].extra
                    if k not in ("p50", "p99", "p999", "segments")]
         if not cell.good:
             remark.append("the machine was never quiet")
@@ -169,6 +172,16 @@ def lines(row, cells):
         yield (cell, f"{cell.median():.4g}" if cell.median() < 1e4 else f"{cell.median():.0f}",
                f"{short(min(values))}..{short(max(values))}" if len(values) > 1 else "",
                f"{cell.cpu():.1f}", times, ", ".join(remark))
+
+
+def machine(top):
+    """One line: what this was measured on."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "")
+    commit = subprocess.run(["git", "-C", top, "describe", "--always", "--dirty"],
+                            capture_output=True, text=True, check=False).stdout.strip()
+    return (f"{model}, {len(quiet.CPUS)} CPUs, Linux {os.uname().release.split('-')[0]}, "
+            f"weir {commit or 'of no commit'}, {time.strftime('%Y-%m-%d')}")
 
 
 def table(out, all_cells):
@@ -244,11 +257,16 @@ def main():
         if not places:
             namespaces_remove()
         shutil.rmtree(state, ignore_errors=True)
-    table(sys.stdout, all_cells)
+    said = io.StringIO()
+    print(machine(os.path.dirname(build)), file=said)
+    table(said, all_cells)
+    print(said.getvalue(), end="")
     out = args.out or os.path.join(build, "bench")
     figures = list(as_json(all_cells))
     with open(os.path.join(out, "figures.json"), "w", encoding="utf-8") as f:
         f.writelines(json.dumps(o) + "\n" for o in figures)
+    with open(os.path.join(out, "figures.txt"), "w", encoding="utf-8") as f:
+        f.write(said.getvalue())
     plot(figures, os.path.join(out, "figures.svg"))
     print(f"Ratios are to the column marked =, above 1 is better. {out}/figures.json has all samples, "
           f"{out}/figures.svg is the plot.")
