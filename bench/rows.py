@@ -12,7 +12,8 @@ words (needs() in run.py); where that is absent, the table says so.
 Columns: kernel (loopback), veth (the kernel, two network namespaces), door (the
 universal door, `weir run`), load (a server behind it, our client), direct (the
 direct API), norecord (the same, the flight recorder off), ring (two stacks on
-two cores, links/ring between them), lwip, gvisor, slirp, pasta; any other name
+two cores, links/ring between them), tap (the direct API
+and a program on the kernel, links/tap between them), lwip, gvisor, slirp, pasta; any other name
 will do. `note` is printed under the row. A tuple in place of a command is a
 figure that was measured elsewhere: (multiple of the kernel beside it, "of what").
 """
@@ -155,6 +156,25 @@ def rows(build, seconds):
             "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
             "veth": pair + ["veth", *do],
             "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+    # ---- more cores, and the kernel as the peer
+    shards = f"{build}/bench/bench_shards"
+    for name, unit, args in (
+            ("request/response 1 B, 16 connections a shard", "k/s", ["rr", S]),
+            ("connect, 1 B each way, close", "k/s", ["crr", S]),
+            ("bulk, a stream a shard, MTU 1500, checksums", "Gbit/s", ["bulk", S, "1500"])):
+        row(f"{name}, on shards", unit, True, {
+            "1 shard": [shards, "1", *args], "2 shards": [shards, "2", *args],
+            "2, mesh": [shards, "2", *args, *([] if "1500" in args else ["1500"]), "mesh"]},
+            base="1 shard", goal={"2 shards": 1.8},
+            note="a shard of the server and one of the client on each core; mesh: half of the flows cross")
+    tap = f"{build}/bench/bench_tap"
+    row("request/response 1 B, a program on the kernel and weir over a TAP, one core", "us", False, {
+        "kernel": core + [program, "rr", S], "tap": [tap, "rr", S, "poll", "0", "0"]})
+    for mode, name in (("in", "the kernel to weir"), ("out", "weir to the kernel")):
+        row(f"bulk, {name} over a TAP, two cores", "Gbit/s", True, {
+            "kernel": [program, "bulk", S], "tap": [tap, mode, S, "spin", "0", "1"],
+            "tap, cubic": [tap, mode, S, "spin", "0", "1", "cubic"]},
+            note="weir spins; the kernel's congestion control is the machine's own but where cubic is said")
     # ---- memory, copies, instructions: counted, not timed
     row("idle established endpoint", "bytes", False, {
         "kernel": ["python3", f"{bench}/idle_kernel.py"],

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the kernel sends through a TAP arrives whole; needs root. */
+/* What the kernel sends through a TAP arrives whole, also at a host of two
+ * shards; needs root. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "host/shards.h"
 #include "links/tap.h"
 
 #define ARENA ((size_t)64 << 20)
@@ -153,11 +157,108 @@ static void a_queue_of_small_ones(void **state) {
     shut();
 }
 
+/* ---- the kernel's connections to a host of two shards ---- */
+
+static unsigned accepted[2];
+
+static int begin(struct shard *sh, void *ctx) {
+    struct weir_endpoint at = {.addr = weir_addr_v4(0), .port = 80};
+    int l = weir_socket(sh->stack, AF_INET, SOCK_STREAM, 0);
+    (void)ctx;
+    return weir_bind(sh->stack, l, &at) || weir_listen(sh->stack, l, 128);
+}
+
+static void serve(struct shard *sh, const struct weir_ready *r, void *ctx) {
+    struct weir_sockinfo info;
+    char x;
+    struct iovec iov = {&x, 1};
+    (void)ctx;
+    if (weir_sockinfo(sh->stack, r->sock, &info))
+        return;
+    if (info.state == WEIR_TCP_LISTEN)
+        while (weir_accept(sh->stack, r->sock, NULL) >= 0)
+            accepted[sh->index]++;
+    else if (weir_recv(sh->stack, r->sock, &iov, 1, 0, NULL, NULL) == 1)
+        weir_send(sh->stack, r->sock, &iov, 1, 0, NULL);
+}
+
+/* Forty connections of the kernel, a byte to and fro on each. */
+static void *ask(void *arg) {
+    uintptr_t good = 0;
+    (void)arg;
+    for (int i = 0; i < 40; i++) {
+        struct sockaddr_in at = {.sin_family = AF_INET,
+                                 .sin_addr.s_addr = htonl(0x0a080002),
+                                 .sin_port = htons(80)};
+        struct timeval limit = {.tv_sec = 10};
+        int s = socket(AF_INET, SOCK_STREAM, 0);
+        char x = 'x';
+        setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+        setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+        good += !connect(s, (struct sockaddr *)&at, sizeof(at)) &&
+                write(s, &x, 1) == 1 && read(s, &x, 1) == 1 && x == 'x';
+        close(s);
+    }
+    atomic_store((_Atomic bool *)arg, true);
+    return (void *)good;
+}
+
+static void the_kernel_and_two_shards(void **state) {
+    struct shards_config config = {.n = 2,
+                                   .host = 1,
+                                   .name = "www",
+                                   .addr = weir_addr_v4(WEIR_IP4(10, 8, 0, 2)),
+                                   .plen = 24,
+                                   .mac = {2, [5] = 2},
+                                   .mtu = 1500,
+                                   .features = WEIR_LINK_CSUM | WEIR_LINK_GSO,
+                                   .begin = begin,
+                                   .ready = serve};
+    struct ifreq ifr = {.ifr_name = "kernel"};
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(0x0a080001)};
+    _Atomic bool over = false;
+    pthread_t kernel;
+    void *good;
+    (void)state;
+    struct shards *s = shards_create(&config);
+    assert_non_null(s);
+    set_up("kernel", true, 1500);
+    memcpy(&ifr.ifr_addr, &own, sizeof(own));
+    int c = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(ioctl(c, SIOCSIFADDR, &ifr), 0);
+    ifr.ifr_flags = IFF_UP; /* ARP again */
+    assert_int_equal(ioctl(c, SIOCSIFFLAGS, &ifr), 0);
+    close(c);
+    struct weir_link *port = shards_port(s, arena, 1500);
+    assert_non_null(port);
+    shards_bridge(port, tap);
+    assert_int_equal(shards_start(s), 0);
+    pthread_create(&kernel, NULL, ask, (void *)&over);
+    while (!over) {
+        struct pollfd p[2] = {{.fd = tap->ops->fd(tap), .events = POLLIN},
+                              {.fd = port->ops->fd(port), .events = POLLIN}};
+        if (port->ops->deadline(port))
+            poll(p, 2, 100);
+        tap->ops->poll(tap, 0);
+        port->ops->poll(port, 0);
+    }
+    pthread_join(kernel, &good);
+    assert_int_equal(shards_stop(s), 0);
+    assert_int_equal((uintptr_t)good, 40);
+    assert_int_equal(accepted[0] + accepted[1], 40);
+    assert_true(accepted[0] > 5 && accepted[1] > 5);
+    port->ops->close(port);
+    shards_destroy(s);
+    shut();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole),
         cmocka_unit_test(without_offload),
         cmocka_unit_test(a_queue_of_small_ones),
+        cmocka_unit_test(the_kernel_and_two_shards),
     };
     if (unshare(CLONE_NEWNET)) {
         printf("1..0 # SKIP no network namespace: %s\n", strerror(errno));
