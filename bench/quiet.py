@@ -129,16 +129,36 @@ class Sample:
             self.failed = error.splitlines()[-1]
 
 
-def sample(command, env, seconds_most=60):
-    """With BENCH_LOCK naming a file: alone among those who use the same."""
-    global waited
-    path = os.environ.get("BENCH_LOCK")
-    if not path:
-        return Sample(command, env, seconds_most)
-    with open(path, "a", encoding="ascii") as lock:
+class Lock:
+    """The file BENCH_LOCK names, held for some samples in a row, then left to
+    others for a moment. Without it: nothing."""
+    SLICE, LEAVE = 20, 1.5
+
+    def __init__(self):
+        self.path, self.file, self.since = os.environ.get("BENCH_LOCK"), None, 0.0
+
+    def take(self):
+        global waited
+        if not self.path or (self.file and time.monotonic() - self.since < self.SLICE):
+            return
         begin = time.monotonic()
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        waited += time.monotonic() - begin
-        got = Sample(command, env, seconds_most)
-    time.sleep(0.02)  # let the others have it
-    return got
+        if self.file:
+            self.release()
+            time.sleep(self.LEAVE)
+        self.file = open(self.path, "a", encoding="ascii")
+        fcntl.flock(self.file, fcntl.LOCK_EX)
+        self.since = time.monotonic()
+        waited += self.since - begin
+
+    def release(self):
+        if self.file:
+            self.file.close()
+            self.file = None
+
+
+lock = Lock()
+
+
+def sample(command, env, seconds_most=60):
+    lock.take()
+    return Sample(command, env, seconds_most)

@@ -6,7 +6,7 @@ that a slow change of the machine hits all; samples taken while the machine was
 disturbed are thrown away and taken again (quiet.py). Printed are medians, the
 spread, how many CPUs were busy, the ratio to the row's base and whether the
 goal is met. What this machine lacks is a line that says so.
-BENCH_LOCK=FILE: each sample is taken under an exclusive lock on FILE.
+BENCH_LOCK=FILE: samples are taken under an exclusive lock on FILE, 20 s in a row.
 """
 import argparse
 import io
@@ -254,6 +254,7 @@ def main():
             quiet.calibrate()
         measure(all_cells, args.rounds, args.budget, env)
     finally:
+        quiet.lock.release()
         if not places:
             namespaces_remove()
         shutil.rmtree(state, ignore_errors=True)
