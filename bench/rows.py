@@ -12,10 +12,11 @@ words (needs() in run.py); where that is absent, the table says so.
 Columns: kernel (loopback), veth (the kernel, two network namespaces), door (the
 universal door, `weir run`), load (a server behind it, our client), direct (the
 direct API), norecord (the same, the flight recorder off), ring (two stacks on
-two cores, links/ring between them), tap (the direct API
-and a program on the kernel, links/tap between them), lwip, gvisor, slirp, pasta; any other name
-will do. `note` is printed under the row. A tuple in place of a command is a
-figure that was measured elsewhere: (multiple of the kernel beside it, "of what").
+two cores, links/ring between them), tap (the direct API and a program on the
+kernel, links/tap between them), lwip, gvisor, slirp, pasta; any other name will
+do. `note` is printed under the row. A tuple in place of a command is a
+figure that was measured elsewhere: (multiple of the kernel beside it, "of what");
+a command of one word is why there is none here.
 """
 import os
 from dataclasses import dataclass, field
@@ -33,9 +34,15 @@ class Row:
     note: str = ""
 
 
+def memory_gib():
+    with open("/proc/meminfo", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("MemAvailable")) / (1 << 20)
+
+
 def rows(build, seconds):
     S = str(seconds)
     program, direct = f"{build}/bench/bench_program", f"{build}/bench/bench_direct"
+    scale = f"{build}/bench/bench_scale"
     ring, sizes = f"{build}/bench/bench_ring", f"{build}/bench/bench_sizes"
     gvisor, lwip = f"{build}/bench/bench_gvisor", f"{build}/bench/bench_lwip"
     core = ["taskset", "-c", "0"]
@@ -104,6 +111,7 @@ def rows(build, seconds):
     row("connect, 1 B each way, close, one core", "k/s", True, {
         "kernel": core + crr, "door": core + door + crr,
         **own(*core, direct, "crr", S),
+        "direct, 200 at once": [*core, scale, "crr", S],
         "gvisor": core + [gvisor, "crr", S], "lwip": core + [lwip, "crr", S],
         "lwip, upstream": (242 / 16.7, "242 k/s (200 sockets; 4,096: 24) beside 16.7"),
         "smoltcp": (513 / 16.7, "513 beside 16.7 k/s")})
@@ -115,19 +123,6 @@ def rows(build, seconds):
     row("a call that is none of weir's, behind the door", "ns more", False, {
         "door": [f"{build}/bench/bench_notours", "-w", " ".join(door)]},
         note="the most of read, getppid, epoll_wait; each as alone/behind the door")
-    # ---- weir and the kernel, and more cores
-    tap, shards = f"{build}/bench/bench_tap", f"{build}/bench/bench_shards"
-    row("kernel to weir over a TAP, 1 B each way, one core", "us", False, {
-        "kernel": core + [program, "rr", S], "tap": [tap, "rr", S, "poll", "0", "0", "reno"]})
-    for way, name in (("in", "kernel to weir"), ("out", "weir to kernel")):
-        row(f"bulk, {name} over a TAP, one core", "Gbit/s", True, {
-            "kernel": core + [program, "bulk", S], "tap": [tap, way, S, "poll", "0", "0", "reno"]})
-    for mode, name, unit in (("rr", "round trips of 1 B", "k/s"), ("bulk", "bulk, MTU 1500", "Gbit/s"),
-                             ("crr", "connect, 1 B each way, close", "k/s")):
-        row(f"a host of two shards, {name}", unit, True, {
-            "one shard": [shards, "1", mode, S], "two shards": [shards, "2", mode, S],
-            "two shards, mesh": [shards, "2", mode, S, "1500", "mesh"]}, base="one shard",
-            note="mesh: half of the connections end on the other core" if mode == "rr" else "")
     # ---- programs
     for name, args in (("64 connections", ["64"]), ("1 connection", ["1"]),
                        ("a connection a request, 64 at once", ["64", "close"])):
@@ -175,6 +170,13 @@ def rows(build, seconds):
             "kernel": [program, "bulk", S], "tap": [tap, mode, S, "spin", "0", "1"],
             "tap, cubic": [tap, mode, S, "spin", "0", "1", "cubic"]},
             note="weir spins; the kernel's congestion control is the machine's own but where cubic is said")
+    row("request/response 1 B, one of a million connections at random", "us", False, {
+        "10 connections": [*core, scale, "random", "10", S],
+        "direct": [*core, scale, "random", "1000000", S]}, base="10 connections", once=True)
+    row("endpoints held, made one after another", "k/s", True, {
+        "direct, 1 million": [*core, scale, "held", "1000000"],
+        "direct, 10 million": [*core, scale, "held", "10000000"] if memory_gib() > 6 else
+        ["not enough memory"]}, once=True, note="bytes an endpoint, GiB of all")
     # ---- memory, copies, instructions: counted, not timed
     row("idle established endpoint", "bytes", False, {
         "kernel": ["python3", f"{bench}/idle_kernel.py"],

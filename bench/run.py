@@ -25,6 +25,7 @@ from plot import plot
 from rows import rows
 
 PLACES = ("veth", "veth1500")
+WEIR = ("door", "door, --spin", "load", "direct", "ring", "tap")
 NEEDS = {  # a word of a command: packages' programs
     "slirp": ["slirp4netns", "unshare", "nsenter"], "pasta": ["pasta"],
     "nginx": ["nginx", "wrk"], "redis": ["redis-server", "redis-benchmark"],
@@ -65,6 +66,8 @@ def namespaces_remove():
 
 def lacks(command, places):
     """Why this machine cannot run the command; None where it can."""
+    if len(command) == 1:
+        return command[0]
     for word in command:
         if word in PLACES and places:
             return places
@@ -157,7 +160,7 @@ def lines(row, cells):
             continue
         if goal and r is not None:
             remark.append(f"goal {goal:g}x {'met' if r >= goal else 'NOT MET'}")
-        elif cell.column in ("door", "direct") and r is not None and r < 1:
+        elif row.base in ("kernel", "veth") and cell.column in WEIR and r is not None and r < 1:
             remark.append("a loss")
         if cell.column == "norecord" and (on := by_name.get("direct")) and on.median():
             cost = (cell.median() / on.median() if row.more else on.median() / cell.median()) - 1
