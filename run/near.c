@@ -24,6 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define WINDOW_NS 4000000u /* a measurement */
@@ -32,7 +34,7 @@
 #define PAUSE_MOST 2048000000 /* up to this */
 #define STAY_NS 128000000u    /* before a look apart; likewise */
 #define STAY_MOST 2048000000
-#define DEPTH 4 /* of descendants that are searched */
+#define DEPTH 8 /* of descendants that are searched */
 
 struct bound {
     pid_t tid;
@@ -57,6 +59,7 @@ struct near {
     unsigned nbound;
     struct bound bound[THREADS + 1]; /* [0]: the stack, tid 0 */
     int cpu;
+    uint64_t since_ticks;
     uint64_t spin_ns; /* what the loop did before */
 };
 
@@ -87,8 +90,31 @@ static void unbind(const struct near *n, pid_t tid, const cpu_set_t *had) {
         sched_setaffinity(tid, sizeof(*had), had);
 }
 
-static void unbind_process(const struct near *n, pid_t pid,
-                           const cpu_set_t *had, int depth);
+/* Clock ticks since the machine started; `task`: when that one began. */
+static uint64_t ticks_now(void) {
+    struct timespec ts;
+    uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (uint64_t)ts.tv_sec * hz + (uint64_t)ts.tv_nsec * hz / 1000000000u;
+}
+
+static uint64_t ticks_begun(const char *task) {
+    char path[96], text[512];
+    snprintf(path, sizeof(path), "%s/stat", task);
+    FILE *f = fopen(path, "re");
+    size_t len = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+    if (f)
+        fclose(f);
+    text[len] = '\0';
+    unsigned long long begun = 0;
+    const char *at = strrchr(text, ')'); /* the name may hold anything */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at && sscanf(at, "%llu", &begun) == 1 ? begun : 0;
+}
+
+static void unbind_born(const struct near *n, pid_t pid, const cpu_set_t *had,
+                        int depth);
 
 static void unbind_children(const struct near *n, const char *task,
                             const cpu_set_t *had, int depth) {
@@ -97,14 +123,14 @@ static void unbind_children(const struct near *n, const char *task,
     snprintf(path, sizeof(path), "%s/children", task);
     FILE *f = fopen(path, "re");
     while (f && fscanf(f, "%d", &pid) == 1)
-        unbind_process(n, pid, had, depth + 1);
+        unbind_born(n, pid, had, depth + 1);
     if (f)
         fclose(f);
 }
 
-/* Its threads, and what they have begotten. */
-static void unbind_process(const struct near *n, pid_t pid,
-                           const cpu_set_t *had, int depth) {
+/* Of a process's threads and descendants those that were born meanwhile. */
+static void unbind_born(const struct near *n, pid_t pid, const cpu_set_t *had,
+                        int depth) {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
     DIR *dir = depth < DEPTH ? opendir(path) : NULL;
@@ -113,8 +139,9 @@ static void unbind_process(const struct near *n, pid_t pid,
         char task[sizeof(path) + 16];
         if (e->d_name[0] == '.')
             continue;
-        unbind(n, (pid_t)atoi(e->d_name), had);
         snprintf(task, sizeof(task), "%s/%.10s", path, e->d_name);
+        if (ticks_begun(task) >= n->since_ticks)
+            unbind(n, (pid_t)atoi(e->d_name), had);
         unbind_children(n, task, had, depth);
     }
     if (dir)
@@ -127,7 +154,8 @@ static void part(struct near *n) {
     for (unsigned i = 0; i < n->nbound; i++)
         unbind(n, n->bound[i].tid, &n->bound[i].had);
     for (unsigned i = 1; i < n->nbound; i++)
-        unbind_process(n, n->bound[i].tid, &n->bound[i].had, 0);
+        unbind_born(n, n->bound[i].tid, &n->bound[i].had, 0);
+    unbind_born(n, getpid(), &n->bound[0].had, 0); /* orphans come to us */
     n->nbound = 0;
     loop_spin(n->loop, n->spin_ns);
 }
@@ -136,6 +164,7 @@ static bool join(struct near *n) {
     n->spin_ns = loop_spins(n->loop);
     loop_spin(n->loop, 0); /* who spins needs a processor to himself */
     n->cpu = sched_getcpu();
+    n->since_ticks = ticks_now();
     bool all = n->cpu >= 0 && bind_one(n, 0);
     for (unsigned i = 0; all && i < n->nseen; i++)
         all = bind_one(n, n->seen[i]);

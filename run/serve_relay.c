@@ -206,14 +206,21 @@ static size_t iov_sum(const struct iovec *iov, int n) {
     return sum;
 }
 
+static ssize_t put_bytes(int fd, struct iovec *iov, size_t n) {
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
+    if (n == 1)
+        return send(fd, iov->iov_base, iov->iov_len,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* True when all that the core had is in the carrier. */
 static bool in_bytes(struct end *e, struct weir_stack *s) {
     struct iovec iov[PEEK_IOV];
     int n;
     while ((n = weir_peek(s, e->sock, iov, PEEK_IOV)) > 0) {
-        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
         size_t had = iov_sum(iov, n);
-        ssize_t put = sendmsg(e->src.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t put = put_bytes(e->src.fd, iov, (size_t)n);
         if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
             end_want_room(e, true);
             return false;

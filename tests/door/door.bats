@@ -35,6 +35,8 @@ same() {
 @test "2000 connections at once, descriptors run out (trace)" { same trace ./prog_many 2000; }
 @test "shared ports (run)" { same run ./prog_port; }
 @test "shared ports (trace)" { same trace ./prog_port; }
+@test "processors of programs that wait for each other (run)" { same run ./prog_near; }
+@test "processors of programs that wait for each other (trace)" { same trace ./prog_near; }
 @test "asyncio and sockets of Python (run)" { same run python3 "$BATS_TEST_DIRNAME/prog_asyncio.py"; }
 @test "asyncio and sockets of Python (trace)" { same trace python3 "$BATS_TEST_DIRNAME/prog_asyncio.py"; }
 @test "a storm of signals, restarted calls (run)" { same run ./prog_storm 300 restart; }
@@ -50,6 +52,14 @@ same() {
     [ "$status" = 126 ]
     run timeout 20 "$WEIR" run --new --timeout 0.2 -- sleep 10
     [ "$status" = 124 ]
+}
+
+@test "a stack that spins: what programs see is the same" {
+    ./prog_masks </dev/null >"$BATS_TEST_TMPDIR/on-kernel"
+    timeout 60 "$WEIR" run --new --spin=200 -- ./prog_masks </dev/null >"$BATS_TEST_TMPDIR/on-weir"
+    diff -u "$BATS_TEST_TMPDIR/on-kernel" "$BATS_TEST_TMPDIR/on-weir"
+    run timeout 20 "$WEIR" run --new --spin=never -- true
+    [ "$status" = 125 ]
 }
 
 @test "a signal that kills the program kills the run" {
