@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#define BORN 10
+
 static double now(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -20,7 +22,8 @@ static void talk(int fd, double seconds) {
             die("talk");
 }
 
-static void answer(int fd) {
+static void serve(int l) {
+    int fd = accept(l, NULL, NULL);
     char byte;
     while (read(fd, &byte, 1) == 1)
         if (write(fd, &byte, 1) != 1)
@@ -49,19 +52,20 @@ static void listed(pid_t pid, char out[256]) {
 }
 
 int main(void) {
-    int c, s, status;
+    int port, status, l = listener(&port);
+    int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char before[256] = "", after[256] = "";
     cpu_set_t all = mine(),
               *childs = mmap(NULL, sizeof(*childs), PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     listed(getpid(), before);
-    pair(&c, &s);
     pid_t server = fork();
     if (server == 0) {
         close(c);
-        answer(s);
+        serve(l);
     }
-    close(s);
+    if (call_to(c, port))
+        die("connect");
     talk(c, 0.2);
     cpu_set_t then = mine();
     printf("asked meanwhile: %d\n", CPU_EQUAL(&then, &all));
@@ -73,21 +77,26 @@ int main(void) {
     }
     waitpid(child, &status, 0);
     printf("its child asked: %d\n", CPU_EQUAL(childs, &all));
-    talk(c, 0.2);
-    child = fork(); /* who does not ask */
-    if (child == 0) {
-        pause();
-        _exit(0);
+    pid_t silent[BORN];
+    for (int i = 0; i < BORN; i++) { /* who do not ask */
+        talk(c, 0.05);
+        silent[i] = fork();
+        if (silent[i] == 0) {
+            pause();
+            _exit(0);
+        }
     }
     usleep(100000);
     listed(getpid(), after);
     printf("itself: %d\n", strcmp(before, after));
     listed(server, after);
     printf("the other: %d\n", strcmp(before, after));
-    listed(child, after);
-    printf("its child: %d\n", strcmp(before, after));
-    kill(child, SIGKILL);
-    waitpid(child, &status, 0);
+    for (int i = 0; i < BORN; i++) {
+        listed(silent[i], after);
+        printf("its child: %d\n", strcmp(before, after));
+        kill(silent[i], SIGKILL);
+        waitpid(silent[i], &status, 0);
+    }
     close(c);
     waitpid(server, &status, 0);
     return 0;
