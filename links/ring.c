@@ -233,6 +233,13 @@ static enum weir_reason fetch(struct end *e, struct weir_pkt *pkt,
     return WEIR_NONE;
 }
 
+/* A checksum left to others lies in the headers. */
+static bool sum_is_sane(const struct weir_pkt *pkt) {
+    uint32_t end = (uint32_t)pkt->csum_start + pkt->csum_offset + 2;
+    return !(pkt->flags & WEIR_PKT_CSUM_PARTIAL) ||
+           (end <= pkt->len && end <= WEIR_PKT_ROOM);
+}
+
 static struct weir_pkt *take(struct end *e, uint64_t n, uint64_t now) {
     const struct ring_slot *s = &e->in->slot[n & e->mask];
     const struct ring_more *more = &e->in->more[n & e->mask];
@@ -262,6 +269,8 @@ static struct weir_pkt *take(struct end *e, uint64_t n, uint64_t now) {
     pkt->t_ns = now;
     enum weir_reason bad =
         f.extents ? fetch(e, pkt, more, f.extents) : WEIR_NONE;
+    if (bad == WEIR_NONE && !sum_is_sane(pkt))
+        bad = WEIR_LINK_MALFORMED;
     if (bad == WEIR_NONE)
         return pkt;
     weir_pkt_free(pkt);

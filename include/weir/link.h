@@ -26,9 +26,11 @@ struct weir_link_ops {
      * dropped with a reason. Must not deliver before it returns. */
     void (*send)(struct weir_link *link, struct weir_pkt *list, uint64_t now);
     /* Readable, or the deadline came: deliver what has arrived. Returns the
-     * number of frames delivered. */
+     * number of frames delivered; where more are left the descriptor stays
+     * readable, or the deadline is 0. */
     unsigned (*poll)(struct weir_link *link, uint64_t now);
-    /* When poll is next due without the descriptor; WEIR_NEVER: not. */
+    /* When poll is next due without the descriptor; WEIR_NEVER: not. Ask
+     * before each wait: a link may ring its descriptor only for who asked. */
     uint64_t (*deadline)(const struct weir_link *link);
     /* A descriptor to wait on for reading, or -1. */
     int (*fd)(const struct weir_link *link);

@@ -216,6 +216,17 @@ static void sums_too_long(struct ring_slot *s, struct ring_more *m) {
     }
 }
 
+static void sum_past_the_end(struct ring_slot *s, struct ring_more *m) {
+    (void)m;
+    s->frame.flags = WEIR_PKT_CSUM_PARTIAL;
+    s->frame.csum_start = 59;
+}
+static void sum_in_the_data(struct ring_slot *s, struct ring_more *m) {
+    (void)m;
+    s->frame.flags = WEIR_PKT_CSUM_PARTIAL;
+    s->frame.csum_start = s->frame.csum_offset = 500;
+}
+
 static void nonsense(void **state) {
     (void)state;
     malformed(too_much, 60);
@@ -225,6 +236,8 @@ static void nonsense(void **state) {
     malformed(over_the_end, 1514);
     malformed(too_long, 1514);
     malformed(sums_too_long, 1514);
+    malformed(sum_past_the_end, 60);
+    malformed(sum_in_the_data, 1514);
     /* And the next one passes. */
     end[0]->ops->send(end[0], frame(arena[0], 3, 1514, 66), 1);
     end[1]->ops->poll(end[1], 2);
