@@ -234,8 +234,7 @@ static bool syn_received_ack(struct tcp *tcp, struct tcp_conn *c,
 /* The peer's FIN, and nothing before it that is not here. */
 static bool brings_fin(const struct tcp_conn *c,
                        const struct tcp_segment *seg) {
-    return seg_has(seg, WEIR_FIN) && !seg->len &&
-           seq_eq(seg->seq, c->rcv.nxt);
+    return seg_has(seg, WEIR_FIN) && !seg->len && seq_eq(seg->seq, c->rcv.nxt);
 }
 
 /* Fifth, after the ACK was taken: is our FIN acknowledged? False: the

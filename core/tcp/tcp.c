@@ -209,8 +209,9 @@ static bool at_rest(const struct tcp_conn *c) {
 }
 
 /* What was measured is kept for a while: a connection that is read as fast as
- * it is written to is empty a thousand times a second. */
-#define REST_AFTER_NS NS_PER_S
+ * it is written to is empty a thousand times a second. After the shortest RTO
+ * there is, much of it would be measured anew in any case. */
+#define REST_AFTER_NS (250 * NS_PER_MS)
 
 void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
