@@ -45,8 +45,11 @@ static uint32_t send_room(const struct tcp *tcp, const struct tcp_conn *c) {
  * may be unsent. */
 bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c) {
     uint32_t queued = c->work ? c->work->sendq.bytes : 0;
-    return queued < c->sndbuf && c->sndbuf - queued >= queued / 2 &&
-           tcp_unsent(c) * 2ull < notsent_lowat(tcp, c);
+    bool room = queued < c->sndbuf && c->sndbuf - queued >= queued / 2;
+    if (!c->opt && tcp->env->sysctl.tcp_notsent_lowat == INT32_MAX &&
+        queued < INT32_MAX / 2)
+        return room; /* no limit but the buffer's */
+    return room && tcp_unsent(c) * 2ull < notsent_lowat(tcp, c);
 }
 
 static void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,
@@ -196,6 +199,18 @@ static void copy_out(const struct tcp_recvq *q, uint32_t skip, uint32_t len,
     }
 }
 
+/* The first `len` bytes where they lie in one piece; else NULL. */
+static const uint8_t *front(const struct tcp_recvq *q, uint32_t len) {
+    const struct weir_pkt *p = q->head;
+    if (!p || !len)
+        return NULL;
+    if (p->head_len)
+        return len <= p->head_len ? p->head + p->head_off : NULL;
+    if (!p->nslices || len > p->slice[0].len)
+        return NULL;
+    return p->slice[0].buf->data + p->slice[0].off;
+}
+
 /* Bytes that may be read in one go from the front: up to the urgent mark. */
 static uint32_t readable(const struct tcp_conn *c) {
     const struct tcp_work *w = c->work;
@@ -230,7 +245,11 @@ static ssize_t recv_bytes(struct tcp *tcp, struct tcp_conn *c,
         tcp_urgent_skip(tcp, c);
         uint32_t have = readable(c);
         done = have < asked ? have : (uint32_t)asked;
-        copy_out(&c->work->rcvq, 0, done, &to);
+        const uint8_t *piece = n == 1 ? front(&c->work->rcvq, done) : NULL;
+        if (piece && !to.discard)
+            memcpy(iov->iov_base, piece, done);
+        else
+            copy_out(&c->work->rcvq, 0, done, &to);
         if (done)
             tcp_receive_read(tcp, c, done);
     }

@@ -316,6 +316,8 @@ static void grow(struct tcp *tcp, struct tcp_conn *c,
 
 static void detect(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
+    if (!w->tx.head && w->loss.state == CA_OPEN && w->xmit_timer == XMIT_NONE)
+        return; /* nothing is in flight, so nothing is lost */
     uint64_t wait = c->flags & CONN_SACK ? rack_detect(tcp, c) : 0;
     if (w->tx.lost_bytes && !in_recovery(w))
         enter_recovery(tcp, c);

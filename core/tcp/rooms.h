@@ -226,7 +226,13 @@ void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una);
 void tcp_sendq_clear(struct tcp *tcp, struct tcp_work *w);
 /* Bytes that may be added now. */
 uint32_t tcp_send_space(const struct tcp_conn *c);
-uint32_t tcp_unsent(const struct tcp_conn *c);
+static inline uint32_t tcp_unsent(const struct tcp_conn *c) {
+    if (!c->work || !c->work->sendq.bytes)
+        return 0;
+    const struct tcp_sendq *q = &c->work->sendq;
+    int32_t n = seq_diff(seq_add(q->base, q->bytes), c->snd.nxt);
+    return n > 0 ? (uint32_t)n : 0; /* FIN sent: one past the bytes */
+}
 
 /* ---- recvq.c, reassembly.c, receive.c: bytes the program has not read ---- */
 

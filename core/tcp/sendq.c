@@ -189,11 +189,3 @@ uint32_t tcp_send_space(const struct tcp_conn *c) {
     uint32_t queued = c->work ? c->work->sendq.bytes : 0;
     return queued < c->sndbuf ? c->sndbuf - queued : 0;
 }
-
-uint32_t tcp_unsent(const struct tcp_conn *c) {
-    if (!c->work || !c->work->sendq.bytes)
-        return 0;
-    const struct tcp_sendq *q = &c->work->sendq;
-    int32_t n = seq_diff(seq_add(q->base, q->bytes), c->snd.nxt);
-    return n > 0 ? (uint32_t)n : 0; /* FIN sent: one past the bytes */
-}
