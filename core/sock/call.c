@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/abi.h"
+#include "base/budget.h"
 
 struct call_scope call_begin(struct weir_stack *s, enum weir_call call,
                              int sock, uint32_t a0, uint32_t a1) {
@@ -76,6 +77,8 @@ static int socket_open(struct weir_stack *s, int domain, int type,
     int proto = pick_protocol(domain, type, protocol);
     if (proto < 0)
         return env_fail(&s->env, -proto, WEIR_NOT_SUPPORTED);
+    if (!budget_allows(s->env.arena, BUDGET_SOCKET))
+        return env_fail(&s->env, ENOBUFS, WEIR_NOMEM);
     bool tcp = proto == ABI_IPPROTO_TCP;
     struct endpoint *ep = tcp ? tcp_socket(s->tcp) : udp_socket(s->udp);
     if (!ep)

@@ -13,6 +13,7 @@
 
 #include "tcp/rooms.h"
 
+#include "base/budget.h"
 #include "pkt/pkt.h"
 
 bool tcp_accept_full(const struct tcp_listener *l) {
@@ -133,7 +134,9 @@ static struct tcp_request *request_new(struct tcp *tcp, struct tcp_listener *l,
     const struct weir_addr dst = weir_addr_v4(seg->t.raddr);
     if (ip_route(tcp->ip, &src, &dst, l->ep.ifindex, false, &way) < 0)
         return NULL;
-    struct tcp_request *r = arena_zalloc(tcp->env->arena, sizeof(*r));
+    struct weir_arena *a = tcp->env->arena;
+    struct tcp_request *r =
+        budget_allows(a, BUDGET_HALF_OPEN) ? arena_zalloc(a, sizeof(*r)) : NULL;
     if (!r)
         return NULL;
     r->node.kind = TCP_NODE_REQUEST;

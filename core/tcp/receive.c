@@ -17,6 +17,7 @@
 
 #include "tcp/rooms.h"
 
+#include "base/budget.h"
 #include "pkt/pkt.h"
 
 enum { ATO_MIN_MS = 40, ATO_MAX_MS = 200 };
@@ -322,7 +323,8 @@ void tcp_receive(struct tcp *tcp, struct tcp_conn *c, struct tcp_segment *seg) {
         return;
     }
     /* a gap: an ACK at once tells the sender (RFC 5681 4.2) */
-    if (make_room(tcp, c, seg->len) && seg->len)
+    if (seg->len && budget_allows(tcp->env->arena, BUDGET_OUT_OF_ORDER) &&
+        make_room(tcp, c, seg->len))
         tcp_ofo_insert(tcp, c, seg);
     else
         COUNT(tcp->env, TcpExt, TCPOFODrop);
