@@ -28,8 +28,10 @@ static inline uint64_t csum_header(const uint8_t *p, unsigned len) {
     for (; len >= 8; len -= 8, p += 8) {
         uint64_t two;
         memcpy(&two, p, sizeof(two));
-        sum += (two & 0xffffffff) + (two >> 32);
+        sum += two;
+        sum += sum < two; /* the carry comes round */
     }
+    sum = (sum & 0xffffffff) + (sum >> 32);
     if (len >= 4) {
         uint32_t word;
         memcpy(&word, p, sizeof(word));

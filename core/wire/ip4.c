@@ -56,6 +56,5 @@ void ip4_ttl_decrement(uint8_t *p) {
 
 uint16_t wire_pseudo_sum(uint32_t src, uint32_t dst, uint8_t proto,
                          uint32_t len) {
-    return csum_fold((uint64_t)(src >> 16) + (src & 0xffff) + (dst >> 16) +
-                     (dst & 0xffff) + proto + len);
+    return csum_fold((uint64_t)src + dst + proto + len); /* halves fold alike */
 }
