@@ -173,7 +173,6 @@ static void grow_rcvbuf(struct tcp *tcp, struct tcp_conn *c) {
 static void adapt_ato(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     uint32_t gap = tcp_now_ms(tcp) - w->data_ms;
-    uint32_t rto_ms = (uint32_t)(tcp_rto_base_ns(tcp, c) / NS_PER_MS);
     w->data_ms = tcp_now_ms(tcp);
     if (!w->ato_ms) /* the first data */
         w->ato_ms = ATO_MIN_MS;
@@ -181,7 +180,7 @@ static void adapt_ato(struct tcp *tcp, struct tcp_conn *c) {
         w->ato_ms = w->ato_ms / 2 + ATO_MIN_MS / 2;
     else if (gap < w->ato_ms)
         w->ato_ms = w->ato_ms / 2 + gap;
-    else if (gap > rto_ms)
+    else if (gap > tcp_rto_base_ns(tcp, c) / NS_PER_MS)
         enter_quickack(c, 16);
     if (w->ato_ms > ATO_MAX_MS)
         w->ato_ms = ATO_MAX_MS;
@@ -341,8 +340,11 @@ void tcp_receive_read(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes) {
     grow_rcvbuf(tcp, c);
     if (c->ep.flags & EP_SHUT_RD && c->flags & CONN_FIN_RCVD)
         return; /* no window to open any more */
-    /* RFC 9293 3.8.6.2.2: tell of room once it is worth a segment. */
-    uint32_t current = tcp_receive_window(c), fresh = new_window(c);
+    /* RFC 9293 3.8.6.2.2: tell of room once it is worth a segment. No window is
+     * twice what is on offer where that is half of all there could be. */
+    uint32_t current = tcp_receive_window(c), unit = 1u << c->rcv_wscale;
+    bool open = 2ull * current > (uint64_t)c->rcvbuf / 2 + unit;
+    uint32_t fresh = open ? 0 : new_window(c);
     if (fresh && fresh >= 2 * current && fresh > current)
         tcp_ack_now(tcp, c);
     else if (c->flags & CONN_ACK_LATER &&
