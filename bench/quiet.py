@@ -132,7 +132,7 @@ class Sample:
 class Lock:
     """The file BENCH_LOCK names, held for some samples in a row, then left to
     others for a moment. Without it: nothing."""
-    SLICE, LEAVE = 20, 1.5
+    SLICE, LEAVE = 40, 2
 
     def __init__(self):
         self.path, self.file, self.since = os.environ.get("BENCH_LOCK"), None, 0.0

@@ -6,7 +6,7 @@ that a slow change of the machine hits all; samples taken while the machine was
 disturbed are thrown away and taken again (quiet.py). Printed are medians, the
 spread, how many CPUs were busy, the ratio to the row's base and whether the
 goal is met. What this machine lacks is a line that says so.
-BENCH_LOCK=FILE: samples are taken under an exclusive lock on FILE, 20 s in a row.
+BENCH_LOCK=FILE: samples are taken under an exclusive lock on FILE, 40 s in a row.
 """
 import argparse
 import io
