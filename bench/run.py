@@ -256,6 +256,8 @@ def main():
         for _ in range(5):
             quiet.calibrate()
         measure(all_cells, args.rounds, args.budget, env)
+    except KeyboardInterrupt:
+        print("ended early: the table has what there is", file=sys.stderr)
     finally:
         quiet.lock.release()
         if not places:
