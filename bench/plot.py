@@ -7,7 +7,7 @@ import math
 import sys
 from xml.sax.saxutils import escape
 
-LEFT, WIDTH, STEP, TOP = 400, 600, 23, 92
+LEFT, WIDTH, STEP, TOP = 530, 600, 23, 110  # room for the longest name, four lines of legend
 # column: (name in the legend, colour, shape, filled)
 STYLE = {
     "direct": ("weir, direct API", "#0b57a4", "circle", True),

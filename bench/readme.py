@@ -71,7 +71,8 @@ def short():
                  and c in ("lwip", "gvisor", "slirp", "pasta", "smoltcp", "lwip, upstream")]
         best = max(peers, key=lambda o: o["ratio"], default=None)
         other = [f"{c}: {cell(of[c])}" for c in ("load", "ring") if c in of]
-        peer = f"{best['column']}{' (cited)' if best['cited'] else ''}: {cell(best)}" if best else ""
+        peer = f"{best['column']}{' (cited, ' + best['cited'] + ')' if best['cited'] else ''}: {cell(best)}" \
+            if best else ""
         yield (f"| {name}, {of[base['column']]['unit']} | {number(base['median']) if base['median'] else '-'} "
                f"| {cell(of.get('door'))} | {cell(of.get('direct'))} | {', '.join(other)} | {peer} |")
 

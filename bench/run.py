@@ -171,6 +171,8 @@ def lines(row, cells):
                    if k not in ("p50", "p99", "p999", "segments")]
         if not cell.good:
             remark.append("the machine was never quiet")
+        elif cell.bad:
+            remark.append(f"{len(cell.bad)} of {len(cell.good) + len(cell.bad)} samples thrown away")
         values = cell.figures()
         yield (cell, f"{cell.median():.4g}" if cell.median() < 1e4 else f"{cell.median():.0f}",
                f"{short(min(values))}..{short(max(values))}" if len(values) > 1 else "",
