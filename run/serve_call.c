@@ -143,8 +143,8 @@ weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
     struct weir_sockinfo info = {.sock = 0};
     weir_sockinfo(end_stack(e), e->sock, &info);
     int parked = 0;
-    if (e->type == SOCK_STREAM && e->full)
-        ioctl(e->src.fd, out ? FIONREAD : TIOCOUTQ, &parked);
+    if (!out && e->full)
+        ioctl(e->src.fd, TIOCOUTQ, &parked);
     ev->data.pid = e->pid;
     ev->data.bytes = bytes;
     ev->data.queue = out ? info.tx_queue : info.rx_queue;

@@ -157,9 +157,8 @@ void listener_fill(struct end *e);
 /* ---- serve_relay.c ---- */
 void relay_out(struct end *e); /* program to core: all there is */
 void relay_out_ready(struct end *e, uint32_t events); /* what epoll told of */
-void relay_begin(struct end *e);   /* throw the filler away: it is connected */
-void relay_written(struct end *e); /* all there is, if there is anything */
-void relay_in(struct end *e);      /* core to program */
+void relay_begin(struct end *e); /* throw the filler away: it is connected */
+void relay_in(struct end *e);    /* core to program */
 void end_reset(struct end *e);
 void end_released(struct end *e);
 

@@ -175,19 +175,17 @@ static void drain(struct end *e, bool look) {
     }
 }
 
+/* Epoll may not have told yet of what is there. */
 void relay_out(struct end *e) {
-    e->urgent = true; /* perhaps: nobody has said so yet */
+    struct pollfd p = {.fd = e->src.fd, .events = POLLIN | POLLPRI | POLLRDHUP};
+    if (e->src.fd >= 0 && poll(&p, 1, 0) == 0 && e->out.len == 0)
+        return;
+    e->urgent |= (p.revents & POLLPRI) != 0;
     drain(e, true);
 }
 
 void relay_begin(struct end *e) {
     e->more = !drain_filler(e);
-}
-
-void relay_written(struct end *e) {
-    struct pollfd p = {.fd = e->src.fd, .events = POLLIN | POLLPRI | POLLRDHUP};
-    if (e->more || poll(&p, 1, 0) > 0)
-        relay_out(e);
 }
 
 void relay_out_ready(struct end *e, uint32_t events) {

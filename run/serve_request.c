@@ -97,7 +97,7 @@ static void do_name(struct request *q) {
 static void do_setopt(struct request *q) {
     write_first(q);
     if (q->e->state == END_CONNECTED)
-        relay_written(q->e); /* what was written obeys the earlier mode */
+        relay_out(q->e); /* what was written before obeys the earlier mode */
     if (q->m->a[3])
         q->r->result = -EFAULT;
     else if ((int32_t)q->m->a[2] < 0)

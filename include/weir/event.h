@@ -148,7 +148,7 @@ struct weir_event {
             uint32_t pid;
             uint32_t bytes;
             uint32_t queue;  /* level of the socket's queue after it */
-            uint32_t parked; /* bytes waiting in a carrier that was full */
+            uint32_t parked; /* in: bytes waiting in a carrier that is full */
             uint64_t total;  /* bytes this way since the socket came to be */
             uint8_t out;     /* 1: program to stack, 0: stack to program */
             uint8_t copies;
