@@ -171,6 +171,8 @@ def lines(row, cells):
                    if k not in ("p50", "p99", "p999", "segments")]
         if not cell.good:
             remark.append("the machine was never quiet")
+        elif row.once and cell.good[0].why:
+            remark.append(f"not quiet: {cell.good[0].why}")
         elif cell.bad:
             remark.append(f"{len(cell.bad)} of {len(cell.good) + len(cell.bad)} samples thrown away")
         values = cell.figures()
