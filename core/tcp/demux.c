@@ -159,6 +159,13 @@ static int listener_score(const struct tcp_listener *l,
     return score;
 }
 
+/* Ports that follow each other are to fall on listeners as if by chance, which
+ * the sums of tcp_tuple_hash do not promise. */
+static uint32_t share_hash(const struct tcp *tcp, const struct tcp_tuple *t) {
+    return (uint32_t)siphash(tcp->env->hash_key, t, sizeof(*t));
+}
+_Static_assert(sizeof(struct tcp_tuple) == 12, "no padding is hashed");
+
 /* SO_REUSEPORT: of listeners that fit equally well, a hash of the tuple picks
  * one, so that a connection's segments agree. */
 struct tcp_listener *tcp_lookup_listener(struct tcp *tcp,
@@ -179,7 +186,7 @@ struct tcp_listener *tcp_lookup_listener(struct tcp *tcp,
             continue;
         }
         if (!hash)
-            hash = tcp_tuple_hash(tcp, t) | 1;
+            hash = share_hash(tcp, t) | 1;
         same++;
         if ((hash >> 1) % same == 0)
             best = l;
