@@ -70,16 +70,17 @@ def rows(build, seconds):
             "gvisor": core + [gvisor, "-s", size, "rr", S],
             "lwip": core + [lwip, "-s", size, "rr", S],
             **({"lwip, upstream": (13.0 / 0.38, "0.38 beside 13.0 us"),
-                "smoltcp": (13.0 / 0.48, "0.48 beside 13.0 us")} if size == "1" else {})})
+                "smoltcp": (13.0 / 0.48, "0.48 beside 13.0 us")} if size == "1" else {})},
+            goal={"direct": 68})
         row(f"request/response {name}, blocking, free", "us", False, {
             "kernel": rr, "door": door + rr, "door, --spin": spinning + rr,
             "veth": pair + ["veth", "program", "rr", S, size],
             "slirp": pair + ["slirp", "program", "rr", S, size],
-            "pasta": pair + ["pasta", "program", "rr", S, size]})
+            "pasta": pair + ["pasta", "program", "rr", S, size]}, goal={"door": 3})
         spin = [program, "-b", "-s", size, "rr", S]
         row(f"request/response {name}, spinning, two cores", "us", False, {
             "kernel": spin, "door": door + spin, "door, --spin": spinning + spin,
-            **({"ring": [ring, "rr", S]} if size == "1" else {})})
+            **({"ring": [ring, "rr", S]} if size == "1" else {})}, goal={"ring": 11})
     # ---- bulk
     for streams in ("1", "8"):
         bulk = [program, "-n", streams, "bulk", S]
@@ -90,7 +91,8 @@ def rows(build, seconds):
                own(*core, sizes, "bulk", S, "65535", streams)),
             "gvisor": core + [gvisor, "-n", streams, "-m", "65535", "bulk", S],
             **({"lwip, upstream": (22.5 / 58.5, "22.5 beside 58.5 Gbit/s"),
-                "smoltcp": (20.0 / 58.5, "20.0 beside 58.5 Gbit/s")} if streams == "1" else {})})
+                "smoltcp": (20.0 / 58.5, "20.0 beside 58.5 Gbit/s")} if streams == "1" else {})},
+            goal={"direct": 2})
         row(f"bulk, {s}, MTU 1500, checksums, one core", "Gbit/s", True, {
             "veth": core + pair + ["veth1500", "program", "bulk", S, "1", streams],
             **(own(*core, direct, "bulk", S, "1500") if streams == "1" else
@@ -99,7 +101,7 @@ def rows(build, seconds):
             "lwip": core + [lwip, "-n", streams, "bulk", S],
             **({"lwip, upstream": (9.3 / 10.4, "9.3 beside 10.4 Gbit/s"),
                 "smoltcp": (16.2 / 10.4, "16.2 beside 10.4 Gbit/s")} if streams == "1" else {})},
-            base="veth")
+            base="veth", goal={"direct": 3.5})
         row(f"bulk, {s}, free", "Gbit/s", True, {
             "kernel": bulk, "door": door + bulk,
             **({"ring": [ring, "bulk", S, "65535"]} if streams == "1" else {}),
@@ -114,7 +116,7 @@ def rows(build, seconds):
         "direct, 200 at once": [*core, scale, "crr", S],
         "gvisor": core + [gvisor, "crr", S], "lwip": core + [lwip, "crr", S],
         "lwip, upstream": (242 / 16.7, "242 k/s (200 sockets; 4,096: 24) beside 16.7"),
-        "smoltcp": (513 / 16.7, "513 beside 16.7 k/s")})
+        "smoltcp": (513 / 16.7, "513 beside 16.7 k/s")}, goal={"direct, 200 at once": 60})
     row("connect, 1 B each way, close, free", "k/s", True, {
         "kernel": crr, "door": door + crr,
         "veth": pair + ["veth", "program", "crr", S],
@@ -124,14 +126,16 @@ def rows(build, seconds):
         "door": [f"{build}/bench/bench_notours", "-w", " ".join(door)]},
         note="the most of read, getppid, epoll_wait; each as alone/behind the door")
     # ---- programs
-    for name, args in (("64 connections", ["64"]), ("1 connection", ["1"]),
-                       ("a connection a request, 64 at once", ["64", "close"])):
+    for name, args, goal in (
+            ("64 connections", ["64"], {"door": 1.2, "load": 1.7}),
+            ("1 connection", ["1"], {"load": 1.2}),
+            ("a connection a request, 64 at once", ["64", "close"], {"door": 1})):
         do = ["nginx", S, *args]
         row(f"nginx and wrk, {name}", "k/s", True, {
             "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
             **({} if "close" in do else {"load": pair + ["load", *do]}),
             "veth": pair + ["veth", *do],
-            "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+            "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]}, goal=goal)
     row("small web answers, keep-alive, 64 connections", "k/s", True, {
         "kernel": pair + ["kernel", "nginx", S, "64"],
         **own(*core, f"{build}/bench/bench_httpd_load", S)},
@@ -144,13 +148,15 @@ def rows(build, seconds):
                 "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
                 "load": pair + ["load", *do],
                 "veth": pair + ["veth", *do],
-                "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+                "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]},
+            goal={"door": 1.1, "load": 1.3} if clients == "50" else {})
     for streams in ("1", "8"):
         do = ["iperf3", "1", streams]
         row(f"iperf3, {streams} stream" + "s" * (streams != "1"), "Gbit/s", True, {
             "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
             "veth": pair + ["veth", *do],
-            "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]})
+            "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]},
+            goal={"door": 0.8} if streams == "1" else {})
     # ---- more cores, and the kernel as the peer
     shards = f"{build}/bench/bench_shards"
     for name, unit, args in (
@@ -172,7 +178,8 @@ def rows(build, seconds):
             note="weir spins; the kernel's congestion control is the machine's own but where cubic is said")
     row("request/response 1 B, one of a million connections at random", "us", False, {
         "10 connections": [*core, scale, "random", "10", S],
-        "direct": [*core, scale, "random", "1000000", S]}, base="10 connections", once=True)
+        "direct": [*core, scale, "random", "1000000", S]}, base="10 connections",
+        goal={"direct": 0.5}, once=True)
     row("endpoints held, made one after another", "k/s", True, {
         "direct, 1 million": [*core, scale, "held", "1000000"],
         "direct, 10 million": [*core, scale, "held", "10000000"] if memory_gib() > 6 else
