@@ -57,7 +57,6 @@ struct weir_stack *weir_create(const struct weir_config *config) {
     env->arena = config->arena;
     env->now = config->now_ns;
     env->host = config->host;
-    env->cpu = config->cpu;
     arena_set_cpu(config->arena, config->cpu);
     env->rooms = s;
     env->outside.rec = config->rec;

@@ -34,7 +34,6 @@ struct env {
     struct rng rng;
     uint8_t hash_key[16]; /* siphash */
     uint8_t host;
-    uint32_t cpu;           /* enum weir_cpu */
     struct weir_rss *rss;   /* NULL: the stack is alone. Else it is `shard` */
     unsigned shard, shards; /* of so many ("weir/flow.h") */
     enum weir_reason last_reason; /* behind the last -errno of a call */

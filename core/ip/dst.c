@@ -9,27 +9,21 @@
  */
 #include "ip/state.h"
 
-static void fill(struct ip *ip, struct ip_dst *d, uint32_t dst,
-                 unsigned ifindex) {
-    *d = (struct ip_dst){
-        .dst = dst, .ifindex = (uint16_t)ifindex, .gen = ip->gen};
-    d->known = path_lookup(ip, dst, ifindex, &d->path);
-    if (!d->known)
-        return;
-    d->mtu = path_mtu(ip, &d->path, dst);
-    if (d->path.type == FIB_UNICAST) {
-        d->path.neigh =
-            neigh_find(ip, d->path.next_hop, d->path.iface->ifindex);
-        d->aging = peer_find(ip, dst) != NULL;
-    }
-}
-
 uint32_t ip_generation(const struct ip *ip) {
     return ip->gen;
 }
 
 const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst, unsigned ifindex) {
     struct ip_dst *d = &ip->dsts[dst_slot(dst)];
-    fill(ip, d, dst, ifindex);
-    return d->known ? d : NULL;
+    *d = (struct ip_dst){.dst = dst, .ifindex = (uint16_t)ifindex};
+    if (!path_lookup(ip, dst, ifindex, &d->path))
+        return NULL;
+    d->mtu = path_mtu(ip, &d->path, dst);
+    if (d->path.type == FIB_UNICAST) {
+        d->path.neigh =
+            neigh_find(ip, d->path.next_hop, d->path.iface->ifindex);
+        d->aging = peer_find(ip, dst) != NULL;
+    }
+    d->gen = d->aging ? 0 : ip->gen;
+    return d;
 }

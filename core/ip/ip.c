@@ -112,8 +112,11 @@ void ip_error_deliver(struct ip *ip, const struct ip_rx_error *err) {
 bool ip_is_local(struct ip *ip, const struct weir_addr *addr) {
     if (!weir_addr_is_v4(addr))
         return false;
-    const struct fib_entry *e =
-        fib_lookup(ip, &ip->local, weir_addr_to_v4(addr), 0);
+    uint32_t a = weir_addr_to_v4(addr);
+    const struct ip_dst *d = dst_get(ip, a, 0);
+    if (d && d->path.type == FIB_LOCAL && a)
+        return true; /* as it says below, where lo is up */
+    const struct fib_entry *e = fib_lookup(ip, &ip->local, a, 0);
     return e && e->type == FIB_LOCAL;
 }
 

@@ -68,15 +68,6 @@ uint32_t path_mtu(struct ip *ip, const struct ip_path *path, uint32_t dst) {
     return path->type == FIB_UNICAST ? peer_mtu(ip, dst, mtu) : mtu;
 }
 
-/* As ip_is_local; what dst.c remembers says it sooner. */
-static bool is_ours(struct ip *ip, uint32_t addr) {
-    const struct ip_dst *d = dst_get(ip, addr, 0);
-    if (d && d->path.type == FIB_LOCAL && addr)
-        return true;
-    const struct weir_addr a = weir_addr_v4(addr);
-    return ip_is_local(ip, &a);
-}
-
 int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
              unsigned ifindex, bool broadcast_ok, struct ip_way *way) {
     struct env *env = ip->env;
@@ -85,7 +76,7 @@ int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
     uint32_t to = weir_addr_is_v4(dst) ? weir_addr_to_v4(dst) : 0;
     bool fixed = !weir_addr_is_any(src);
     uint32_t from = fixed ? weir_addr_to_v4(src) : 0;
-    if (fixed && !is_ours(ip, from))
+    if (fixed && !ip_is_local(ip, src))
         return env_fail(env, EINVAL, WEIR_ADDR_NOT_LOCAL);
     /* Linux: a source address names the link of a limited broadcast. */
     if (!ifindex && fixed && (to == IP4_BROADCAST || ip4_is_multicast(to))) {

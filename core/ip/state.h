@@ -82,10 +82,10 @@ struct ip_path {
 
 /* dst.c: the last answer about a destination. */
 struct ip_dst {
-    uint32_t dst, gen;
+    uint32_t dst;
+    uint32_t gen;     /* it holds while this is ip->gen; 0: ask each time */
     uint16_t ifindex; /* asked for; 0: any */
-    bool known;       /* there is a route */
-    bool aging;       /* a path MTU may expire: ask again each time */
+    bool aging;       /* a path MTU may expire */
     uint32_t mtu;
     struct ip_path path;
 };
@@ -253,8 +253,7 @@ const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst, unsigned ifindex);
 static inline const struct ip_dst *dst_get(struct ip *ip, uint32_t dst,
                                            unsigned ifindex) {
     const struct ip_dst *d = &ip->dsts[dst_slot(dst)];
-    if (d->gen == ip->gen && d->dst == dst && d->ifindex == ifindex &&
-        d->known && !d->aging)
+    if (d->gen == ip->gen && d->dst == dst && d->ifindex == ifindex)
         return d;
     return dst_fill(ip, dst, ifindex);
 }

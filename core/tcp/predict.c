@@ -9,23 +9,13 @@
  */
 #include "tcp/rooms.h"
 
-#include "base/checksum.h"
 #include "wire/plain.h"
 
 struct expected {
     struct tcp_plain h;
     tcp_seq seq, ack;
-    uint32_t len, wnd;
+    uint32_t len, wnd; /* bytes; scaled */
 };
-
-static bool sum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
-    if (pkt->flags & (WEIR_PKT_CSUM_PARTIAL | WEIR_PKT_CSUM_VALID))
-        return true;
-    return pkt_sum(pkt, 0,
-                   wire_pseudo_sum(weir_addr_to_v4(&rx->src),
-                                   weir_addr_to_v4(&rx->dst), 6, pkt->len)) ==
-           0xffff;
-}
 
 /* Every record that `ack` acknowledges was sent once and ends there or before;
  * and it is not a duplicate ACK (RFC 5681 2). */
@@ -55,8 +45,8 @@ static bool calm(const struct tcp_conn *c) {
            !w->tx.lost_bytes && !w->tx.retrans_bytes;
 }
 
-static bool predicted(struct tcp *tcp, struct tcp_conn *c,
-                      const struct weir_pkt *pkt, struct expected *x) {
+static bool predicted(const struct tcp_conn *c, const struct weir_pkt *pkt,
+                      struct expected *x) {
     const struct tcp_work *w = c->work;
     if (tcp_state(c) != WEIR_TCP_ESTABLISHED || !w || !calm(c))
         return false;
@@ -69,7 +59,6 @@ static bool predicted(struct tcp *tcp, struct tcp_conn *c,
         x->len > tcp_receive_window(c) ||
         w->rcvq.charge + tcp_charge(x->len) > c->rcvbuf * 2)
         return false;
-    (void)tcp;
     return plain_ack(c, x);
 }
 
@@ -121,7 +110,7 @@ bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt,
     if (!n || n->kind != TCP_NODE_CONN)
         return false;
     struct tcp_conn *c = tcp_conn_of_node(n);
-    if (!predicted(tcp, c, pkt, &x) || !sum_good(pkt, rx))
+    if (!predicted(c, pkt, &x) || !tcp_checksum_good(pkt, rx))
         return false;
     weir_event_id cause = env->cause;
     pkt_trim_front(pkt, pkt->len - x.len);
@@ -132,8 +121,7 @@ bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt,
         COUNT(env, TcpExt, TCPPureAcks);
     if (seq_gt(x.ack, c->snd.una))
         COUNT(env, TcpExt, TCPHPAcks);
-    const struct tcp_news news = {x.seq, x.ack,  x.wnd,
-                                  x.len, x.h.ts, x.h.ts_ecr};
+    const struct tcp_news news = {x.seq, x.ack, x.wnd, x.h.ts, x.h.ts_ecr};
     tcp_ack_plain(tcp, c, &news);
     heard(tcp, c, &x);
     if (x.len)

@@ -136,7 +136,6 @@ bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
 struct tcp_news {
     tcp_seq seq, ack;
     uint32_t wnd; /* scaled */
-    uint32_t len;
     bool ts;
     uint32_t ts_ecr;
 };

@@ -12,7 +12,7 @@
 
 enum { PROTO_TCP = 6 };
 
-static bool checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
+bool tcp_checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
     if (pkt->flags & (WEIR_PKT_CSUM_PARTIAL | WEIR_PKT_CSUM_VALID))
         return true;
     uint16_t pseudo =
@@ -49,7 +49,7 @@ enum weir_reason tcp_segment_parse(struct tcp_segment *seg,
     seg->len = pkt->len - hlen;
     seg->end = seq_add(seg->seq, seg->len + seg_has(seg, WEIR_SYN) +
                                      seg_has(seg, WEIR_FIN));
-    if (!checksum_good(pkt, rx))
+    if (!tcp_checksum_good(pkt, rx))
         return WEIR_TCP_CSUM;
     pkt_trim_front(pkt, hlen);
     return WEIR_NONE;

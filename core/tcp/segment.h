@@ -35,6 +35,9 @@ static inline bool seg_has(const struct tcp_segment *seg, unsigned flag) {
     return (seg->h.flags & flag) != 0;
 }
 
+/* Does the sum over a packet that begins at its TCP header come out? */
+bool tcp_checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx);
+
 /* Check and parse: fills `seg`, trims the header off. A reason where the
  * packet is no good (the caller drops it), WEIR_NONE where it is. */
 enum weir_reason tcp_segment_parse(struct tcp_segment *seg,
