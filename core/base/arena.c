@@ -4,11 +4,11 @@
  *
  * Sizes are rounded up to classes: every 16 bytes up to 512, then eight to each
  * doubling (at most an eighth is lost). A class hands out what was freed to it,
- * most recently freed first as that is warm; else small classes cut runs of a
- * page, so that objects of a kind lie together, and large ones cut from the
- * untouched rest directly. When the rest is used up, the smallest larger free
- * block is divided. Nothing is ever merged: what a stack needs much of it needs
- * again.
+ * most recently freed first as that is warm; else small classes arena_cut runs
+ * of a page, so that objects of a kind lie together, and large ones arena_cut
+ * from the untouched rest directly. When the rest is used up, the smallest
+ * larger free block is divided. Nothing is ever merged: what a stack needs much
+ * of it needs again.
  *
  * A free block's first word is the list link; untouched memory is never
  * written, so that a sparse mapping stays sparse. Under AddressSanitizer, free
@@ -48,7 +48,7 @@ struct weir_arena *weir_arena_init(void *mem, size_t bytes) {
 }
 
 /* Cut from the untouched rest. */
-static void *cut(struct weir_arena *a, size_t bytes) {
+static void *arena_cut(struct weir_arena *a, size_t bytes) {
     bytes = (bytes + LINE - 1) / LINE * LINE;
     if ((size_t)(a->end - a->rest) < bytes)
         return NULL;
@@ -76,7 +76,7 @@ static void push(struct arena_class *class, void *mem, size_t size) {
 
 /* Hand `bytes` (a multiple of ARENA_GRAIN) to the free lists, largest class
  * first. */
-static void give(struct weir_arena *a, uint8_t *mem, size_t bytes) {
+static void arena_give(struct weir_arena *a, uint8_t *mem, size_t bytes) {
     while (bytes >= ARENA_GRAIN) {
         unsigned c = arena_class_of(bytes);
         while (arena_class_bytes(c) > bytes)
@@ -100,7 +100,7 @@ static void *divide(struct weir_arena *a, unsigned c) {
             class->run += size;
         }
         if (mem) {
-            give(a, mem + want, size - want);
+            arena_give(a, mem + want, size - want);
             return mem;
         }
     }
@@ -109,7 +109,7 @@ static void *divide(struct weir_arena *a, unsigned c) {
         return NULL;
     uint8_t *mem = a->rest;
     a->rest += left;
-    give(a, mem + want, left - want);
+    arena_give(a, mem + want, left - want);
     return mem;
 }
 
@@ -122,7 +122,7 @@ void *arena_alloc_more(struct weir_arena *a, size_t bytes) {
     void *mem = pop(class, size);
     if (!mem && size <= RUN_SIZE_MAX) {
         if (class->run_end - class->run < (ptrdiff_t)size) {
-            class->run = cut(a, RUN_BYTES);
+            class->run = arena_cut(a, RUN_BYTES);
             class->run_end = class->run ? class->run + RUN_BYTES : NULL;
         }
         if (class->run) {
@@ -130,7 +130,7 @@ void *arena_alloc_more(struct weir_arena *a, size_t bytes) {
             class->run += size;
         }
     } else if (!mem) {
-        mem = cut(a, size);
+        mem = arena_cut(a, size);
     }
     if (!mem)
         mem = divide(a, c);

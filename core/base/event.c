@@ -23,8 +23,9 @@ static struct weir_event *find_again(const struct weir_ring *ring,
 
 /* `younger`: how many ids are younger than this one; so at most so many records
  * lie behind its own, and for a recent event there is little to search. */
-static struct weir_event *find(const struct weir_ring *ring, weir_event_id id,
-                               uint64_t younger, bool again) {
+static struct weir_event *ring_find(const struct weir_ring *ring,
+                                    weir_event_id id, uint64_t younger,
+                                    bool again) {
     uint64_t oldest =
         ring->head > ring->mask + 1 ? ring->head - (ring->mask + 1) : 0;
     uint64_t low = oldest, high = ring->head; /* in [low, high) */
@@ -60,6 +61,6 @@ struct weir_event *weir_event_find(struct weir_recorder *rec,
     if (!rec || !id || id >= rec->next)
         return NULL;
     uint64_t younger = rec->next - 1 - id;
-    struct weir_event *ev = find(&rec->rare, id, younger, false);
-    return ev ? ev : find(&rec->bulk, id, younger, true);
+    struct weir_event *ev = ring_find(&rec->rare, id, younger, false);
+    return ev ? ev : ring_find(&rec->bulk, id, younger, true);
 }

@@ -9,8 +9,8 @@
 #include "ip/state.h"
 #include "wire/ether.h"
 
-static weir_event_id record(struct ip *ip, const struct ip_if *iface,
-                            const struct arp *arp, bool out, unsigned nth) {
+static weir_event_id arp_record(struct ip *ip, const struct ip_if *iface,
+                                const struct arp *arp, bool out, unsigned nth) {
     struct weir_event *ev = env_record(ip->env, WEIR_EV_ARP, 0);
     if (!ev)
         return 0;
@@ -27,7 +27,7 @@ static weir_event_id record(struct ip *ip, const struct ip_if *iface,
 static weir_event_id send(struct ip *ip, struct ip_if *iface,
                           const struct arp *arp, const uint8_t to[6],
                           unsigned nth) {
-    weir_event_id id = record(ip, iface, arp, true, nth);
+    weir_event_id id = arp_record(ip, iface, arp, true, nth);
     struct weir_pkt *pkt = weir_pkt_alloc(ip->env->arena, ETHER_HDR + ARP_LEN);
     if (!pkt)
         return id;
@@ -71,8 +71,8 @@ static bool plausible(const struct arp *arp) {
            !ip4_is_loopback(arp->target) && arp->target != IP4_BROADCAST;
 }
 
-static void heard(struct ip *ip, struct ip_if *iface, const struct arp *arp,
-                  bool to_us_alone) {
+static void arp_heard(struct ip *ip, struct ip_if *iface, const struct arp *arp,
+                      bool to_us_alone) {
     if (arp->sender == 0) { /* RFC 5227: a probe; it is nobody's address yet */
         if (arp->op == ARP_REQUEST && is_own(ip, arp->target))
             reply(ip, iface, arp);
@@ -104,10 +104,10 @@ void arp_input(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt) {
     }
     bool to_us_alone = !(pkt->flags & WEIR_PKT_LINK_BROADCAST);
     weir_event_id cause = env->cause;
-    weir_event_id id = record(ip, iface, &arp, false, 1);
+    weir_event_id id = arp_record(ip, iface, &arp, false, 1);
     if (id)
         env->cause = id;
     weir_pkt_free(pkt);
-    heard(ip, iface, &arp, to_us_alone);
+    arp_heard(ip, iface, &arp, to_us_alone);
     env->cause = cause;
 }

@@ -13,7 +13,7 @@
 
 #include "ip/state.h"
 
-static uint64_t key(uint32_t prefix, unsigned plen) {
+static uint64_t fib_key(uint32_t prefix, unsigned plen) {
     return mix64((uint64_t)plen << 32 | prefix);
 }
 
@@ -45,7 +45,7 @@ void fib_flush(struct ip *ip) {
 
 static int fib_add(struct ip *ip, const struct fib_entry *config) {
     struct fib_table *table = table_of(ip, config);
-    uint64_t h = key(config->prefix, config->plen);
+    uint64_t h = fib_key(config->prefix, config->plen);
     for (struct hash_node *n = hash_first(&table->hash, h); n;
          n = hash_next(n)) {
         const struct fib_entry *e = container_of(n, struct fib_entry, node);
@@ -112,7 +112,8 @@ const struct fib_entry *fib_lookup(const struct ip *ip,
         left &= ~((uint64_t)1 << plen);
         uint32_t prefix = dst & prefix_mask(plen);
         const struct fib_entry *best = NULL;
-        for (struct hash_node *n = hash_first(&table->hash, key(prefix, plen));
+        for (struct hash_node *n =
+                 hash_first(&table->hash, fib_key(prefix, plen));
              n; n = hash_next(n)) {
             const struct fib_entry *e = container_of(n, struct fib_entry, node);
             if (e->prefix != prefix || e->plen != plen ||
@@ -186,7 +187,7 @@ int ip_route_del(struct ip *ip, const struct weir_route *r) {
     return -ESRCH;
 }
 
-static void fill(const struct fib_entry *e, struct weir_route *out) {
+static void fib_fill(const struct fib_entry *e, struct weir_route *out) {
     *out = (struct weir_route){.dst = weir_addr_v4(e->prefix),
                                .gateway = weir_addr_v4(e->gateway),
                                .source = weir_addr_v4(e->source),
@@ -200,7 +201,7 @@ int ip_route_get(const struct ip *ip, unsigned n, struct weir_route *out) {
     LIST_EACH(&ip->routes, at) {
         if (n-- > 0)
             continue;
-        fill(container_of(at, struct fib_entry, link), out);
+        fib_fill(container_of(at, struct fib_entry, link), out);
         return 0;
     }
     return -ENOENT;
@@ -216,6 +217,6 @@ int ip_route_lookup(const struct ip *ip, const struct weir_addr *dst,
         e = fib_lookup(ip, &ip->main, a, 0);
     if (!e)
         return -ENETUNREACH;
-    fill(e, out);
+    fib_fill(e, out);
     return 0;
 }

@@ -8,7 +8,7 @@
 #include "ip/state.h"
 #include "wire/ether.h"
 
-static void free_list(struct weir_pkt *list) {
+static void free_fragments(struct weir_pkt *list) {
     while (list) {
         struct weir_pkt *next = list->next;
         weir_pkt_free(list);
@@ -28,9 +28,9 @@ static void blank_options(uint8_t *p, unsigned hlen) {
     }
 }
 
-static struct weir_pkt *piece_of(const struct weir_pkt *pkt,
-                                 const struct ip4_hdr *h, uint32_t off,
-                                 uint32_t len) {
+static struct weir_pkt *fragment_of(const struct weir_pkt *pkt,
+                                    const struct ip4_hdr *h, uint32_t off,
+                                    uint32_t len) {
     struct weir_pkt *piece =
         weir_pkt_alloc(pkt->arena, ETHER_HDR + (unsigned)h->hlen);
     if (!piece)
@@ -64,9 +64,9 @@ struct weir_pkt *ip_fragment(struct ip *ip, struct weir_pkt *pkt,
     struct pkt_queue list = {0};
     for (uint32_t off = 0; off < payload; off += size) {
         uint32_t n = payload - off;
-        struct weir_pkt *piece = piece_of(pkt, &h, off, n < size ? n : size);
+        struct weir_pkt *piece = fragment_of(pkt, &h, off, n < size ? n : size);
         if (!piece) {
-            free_list(list.head);
+            free_fragments(list.head);
             const struct drop_info info = drop_info_of(pkt, h.hlen, &h);
             COUNT(ip->env, Ip, FragFails);
             pkt_drop(ip->env, pkt, WEIR_NOMEM, &info);

@@ -45,8 +45,8 @@ struct drop_info drop_info_of(const struct weir_pkt *pkt, uint32_t off,
     return info;
 }
 
-static void drop(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
-                 enum weir_reason reason) {
+static void input_drop(struct ip *ip, struct weir_pkt *pkt,
+                       const struct ip4_hdr *h, enum weir_reason reason) {
     const struct drop_info info = drop_info_of(pkt, h->hlen, h);
     pkt_drop(ip->env, pkt, reason, &info);
 }
@@ -168,7 +168,7 @@ static void not_ours(struct ip *ip, struct weir_pkt *pkt,
         return;
     }
     COUNT(ip->env, Ip, InAddrErrors);
-    drop(ip, pkt, h, WEIR_IP_INVALID_DEST);
+    input_drop(ip, pkt, h, WEIR_IP_INVALID_DEST);
 }
 
 static bool is_for_us(const struct ip *ip, const struct ip4_hdr *h,
@@ -197,7 +197,7 @@ static void ip4_input(struct ip *ip, struct weir_pkt *pkt, bool trusted,
         enum weir_reason reason = trusted ? WEIR_NONE : martian(ip, &h);
         if (reason) {
             COUNT(ip->env, Ip, InAddrErrors);
-            drop(ip, pkt, &h, reason);
+            input_drop(ip, pkt, &h, reason);
             return;
         }
         if (!is_for_us(ip, &h, &broadcast)) {

@@ -34,14 +34,16 @@ bool neigh_init(struct ip *ip) {
     return hash_init(&ip->neighs, ip->env->arena);
 }
 
-static uint64_t key(const struct ip *ip, uint32_t addr, unsigned ifindex) {
+static uint64_t neigh_key(const struct ip *ip, uint32_t addr,
+                          unsigned ifindex) {
     uint64_t secret;
     memcpy(&secret, ip->id_key, sizeof(secret));
     return mix64(((uint64_t)ifindex << 32 | addr) ^ secret);
 }
 
 struct neigh *neigh_find(const struct ip *ip, uint32_t addr, unsigned ifindex) {
-    for (struct hash_node *h = hash_first(&ip->neighs, key(ip, addr, ifindex));
+    for (struct hash_node *h =
+             hash_first(&ip->neighs, neigh_key(ip, addr, ifindex));
          h; h = hash_next(h)) {
         struct neigh *n = container_of(h, struct neigh, node);
         if (n->addr == addr && n->ifindex == ifindex)
@@ -50,7 +52,7 @@ struct neigh *neigh_find(const struct ip *ip, uint32_t addr, unsigned ifindex) {
     return NULL;
 }
 
-static void arm(struct ip *ip, struct neigh *n, uint64_t after) {
+static void neigh_arm(struct ip *ip, struct neigh *n, uint64_t after) {
     wheel_arm(ip->env->wheel, &n->timer, WTIMER_NEIGH, ip->env->now + after);
 }
 
@@ -100,7 +102,7 @@ void neigh_flush(struct ip *ip, unsigned ifindex) {
 
 /* Room for one more: what has not been used for longest goes, but not while it
  * is being resolved. */
-static bool make_room(struct ip *ip) {
+static bool neigh_make_room(struct ip *ip) {
     if (ip->neighs.count < (size_t)ip->env->sysctl.neigh_gc_thresh3)
         return true;
     LIST_EACH(&ip->neigh_lru, at) {
@@ -129,7 +131,7 @@ static void collect(struct ip *ip) {
 
 static struct neigh *make(struct ip *ip, uint32_t addr, unsigned ifindex) {
     collect(ip);
-    if (!make_room(ip))
+    if (!neigh_make_room(ip))
         return NULL;
     struct neigh *n = arena_zalloc(ip->env->arena, sizeof(*n));
     if (!n)
@@ -138,7 +140,7 @@ static struct neigh *make(struct ip *ip, uint32_t addr, unsigned ifindex) {
     n->ifindex = (uint16_t)ifindex;
     n->used = n->updated = ip->env->now;
     dst_forget(ip);
-    hash_insert(&ip->neighs, &n->node, key(ip, addr, ifindex));
+    hash_insert(&ip->neighs, &n->node, neigh_key(ip, addr, ifindex));
     list_push_back(&ip->neigh_lru, &n->link);
     return n;
 }
@@ -161,7 +163,7 @@ static void probe(struct ip *ip, struct neigh *n) {
     if (!sender)
         sender = addr_select(ip, n->ifindex, n->addr);
     n->probes++;
-    arm(ip, n, retrans(ip));
+    neigh_arm(ip, n, retrans(ip));
     n->cause =
         arp_request(ip, iface, sender, n->addr,
                     n->state == WEIR_NUD_PROBE ? n->mac : NULL, n->probes);
@@ -216,11 +218,11 @@ void ip_neigh_timer(struct ip *ip, struct wtimer *timer) {
     switch (n->state) {
     case WEIR_NUD_REACHABLE:
         if (now < n->confirmed + reachable_time(ip)) {
-            arm(ip, n, n->confirmed + reachable_time(ip) - now);
+            neigh_arm(ip, n, n->confirmed + reachable_time(ip) - now);
         } else if (now < n->used + DELAY_FIRST_PROBE) {
             n->state = WEIR_NUD_DELAY;
             n->updated = now;
-            arm(ip, n, DELAY_FIRST_PROBE);
+            neigh_arm(ip, n, DELAY_FIRST_PROBE);
         } else {
             n->state = WEIR_NUD_STALE;
             n->updated = now;
@@ -230,7 +232,7 @@ void ip_neigh_timer(struct ip *ip, struct wtimer *timer) {
         n->updated = now;
         if (now <= n->confirmed + DELAY_FIRST_PROBE) {
             n->state = WEIR_NUD_REACHABLE;
-            arm(ip, n, reachable_time(ip));
+            neigh_arm(ip, n, reachable_time(ip));
         } else {
             n->state = WEIR_NUD_PROBE;
             n->probes = 0;
@@ -316,7 +318,7 @@ void neigh_send(struct ip *ip, struct ip_if *iface, struct neigh *n,
     if (n->state == WEIR_NUD_STALE) {
         n->state = WEIR_NUD_DELAY;
         n->updated = env->now;
-        arm(ip, n, DELAY_FIRST_PROBE);
+        neigh_arm(ip, n, DELAY_FIRST_PROBE);
     }
     if_send(ip, iface, pkt, n->mac, ETHER_IP4);
 }
@@ -347,7 +349,7 @@ void neigh_learn(struct ip *ip, struct ip_if *iface,
     if (news->solicited) {
         n->state = WEIR_NUD_REACHABLE;
         n->confirmed = env->now;
-        arm(ip, n, reachable_time(ip));
+        neigh_arm(ip, n, reachable_time(ip));
     } else if (!same) {
         /* It is there, but whether it hears us is not known. */
         n->state = WEIR_NUD_STALE;

@@ -91,9 +91,9 @@ int ip_emit(struct ip *ip, struct weir_pkt *pkt, const struct ip_path *path,
     return 0;
 }
 
-static int refuse(struct ip *ip, struct weir_pkt *pkt,
-                  const struct ip_flow *flow, int error,
-                  enum weir_reason reason) {
+static int output_refuse(struct ip *ip, struct weir_pkt *pkt,
+                         const struct ip_flow *flow, int error,
+                         enum weir_reason reason) {
     const struct drop_info info = {.src = weir_addr_to_v4(&flow->src),
                                    .dst = weir_addr_to_v4(&flow->dst),
                                    .proto = flow->proto,
@@ -182,17 +182,17 @@ int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow) {
     const struct ip_dst *d = dst_get(ip, dst, ifindex);
     if (!d) {
         COUNT(env, Ip, OutNoRoutes);
-        return refuse(ip, pkt, flow, ENETUNREACH, WEIR_IP_OUTNOROUTES);
+        return output_refuse(ip, pkt, flow, ENETUNREACH, WEIR_IP_OUTNOROUTES);
     }
     const struct ip_path path = d->path; /* what follows may forget it */
     const uint32_t mtu = d->mtu;
     if (path.type == FIB_BROADCAST && !ip4_is_multicast(dst) &&
         !flow->broadcast_ok)
-        return refuse(ip, pkt, flow, EACCES, WEIR_IP_INVALID_DEST);
+        return output_refuse(ip, pkt, flow, EACCES, WEIR_IP_INVALID_DEST);
     if (ip4_is_loopback(src) && !path.iface->loopback)
-        return refuse(ip, pkt, flow, EINVAL, WEIR_IP_INVALID_SOURCE);
+        return output_refuse(ip, pkt, flow, EINVAL, WEIR_IP_INVALID_SOURCE);
     if (pkt->len > IP4_PACKET_MAX - IP4_HDR_MIN)
-        return refuse(ip, pkt, flow, EMSGSIZE, WEIR_PKT_TOO_BIG);
+        return output_refuse(ip, pkt, flow, EMSGSIZE, WEIR_PKT_TOO_BIG);
     const struct ip4_hdr h = {
         .src = src,
         .dst = dst,

@@ -26,14 +26,14 @@ void peer_flush(struct ip *ip) {
     hash_fini(&ip->peers);
 }
 
-static uint64_t key(const struct ip *ip, uint32_t addr) {
+static uint64_t peer_key(const struct ip *ip, uint32_t addr) {
     return siphash(ip->env->hash_key, &addr, sizeof(addr));
 }
 
 struct ip_peer *peer_find(const struct ip *ip, uint32_t addr) {
     if (ip->peers.count == 0)
         return NULL;
-    for (struct hash_node *n = hash_first(&ip->peers, key(ip, addr)); n;
+    for (struct hash_node *n = hash_first(&ip->peers, peer_key(ip, addr)); n;
          n = hash_next(n)) {
         struct ip_peer *peer = container_of(n, struct ip_peer, node);
         if (peer->addr == addr)
@@ -56,7 +56,7 @@ struct ip_peer *peer_get(struct ip *ip, uint32_t addr) {
         return NULL;
     peer->addr = addr;
     dst_forget(ip);
-    hash_insert(&ip->peers, &peer->node, key(ip, addr));
+    hash_insert(&ip->peers, &peer->node, peer_key(ip, addr));
     list_push_back(&ip->peer_lru, &peer->link);
     return peer;
 }

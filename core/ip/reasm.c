@@ -34,8 +34,8 @@ struct frag_queue {
     uint8_t raw[IP4_HDR_MAX]; /* header of the first fragment */
 };
 
-/* While a fragment waits, its checksum offset serves no purpose: the place in
- * the datagram is kept there (in units of 8 bytes, it fits). */
+/* While a fragment waits, its checksum offset serves no purpose: the frag_place
+ * in the datagram is kept there (in units of 8 bytes, it fits). */
 static uint32_t piece_off(const struct weir_pkt *pkt) {
     return pkt->csum_start * 8u;
 }
@@ -145,8 +145,8 @@ static struct frag_queue *queue_get(struct ip *ip, const struct ip4_hdr *h,
 
 enum placed { PLACED, DUPLICATE, OVERLAP };
 
-/* Put a fragment in its place. */
-static enum placed place(struct frag_queue *q, struct weir_pkt *pkt) {
+/* Put a fragment in its frag_place. */
+static enum placed frag_place(struct frag_queue *q, struct weir_pkt *pkt) {
     uint32_t off = piece_off(pkt), end = off + pkt->len;
     struct weir_pkt **at = &q->pieces.head, *before = NULL;
     /* Most come in order: look at the end first. */
@@ -248,7 +248,7 @@ void ip_reassemble(struct ip *ip, struct weir_pkt *pkt, const struct ip4_hdr *h,
     }
     weir_pkt_checksum(pkt); /* its offset is needed for something else */
     pkt->csum_start = h->frag_off / 8;
-    enum placed placed = place(q, pkt);
+    enum placed placed = frag_place(q, pkt);
     if (placed != PLACED) {
         pkt_drop(env, pkt, WEIR_DUP_FRAG, &info);
         if (placed == OVERLAP)

@@ -50,10 +50,6 @@ static uint32_t port_of(const struct weir_endpoint *ep) {
     return ep ? ep->port : 0;
 }
 
-static int bad_handle(struct weir_stack *s) {
-    return env_fail(&s->env, EBADF, WEIR_BAD_STATE);
-}
-
 /* Which transport a socket(2) asks for, or -errno as Linux answers. */
 static int pick_protocol(int domain, int type, int protocol) {
     type &= ABI_SOCK_TYPE_MASK;
@@ -214,7 +210,7 @@ int weir_shutdown(struct weir_stack *s, int sock, int how) {
 
 /* The handle ends before the transport acts, so that nothing it does can reach
  * it any more; its number in events stays until then. */
-static struct endpoint *take(struct weir_stack *s, int sock) {
+static struct endpoint *handle_take(struct weir_stack *s, int sock) {
     struct endpoint *e = handle_get(s, sock);
     if (e) {
         endpoint_untouch(&s->env, e);
@@ -225,7 +221,7 @@ static struct endpoint *take(struct weir_stack *s, int sock) {
 
 int weir_close(struct weir_stack *s, int sock) {
     struct call_scope c = call_begin(s, WEIR_CALL_close, sock, 0, 0);
-    struct endpoint *e = take(s, sock);
+    struct endpoint *e = handle_take(s, sock);
     if (!e)
         return (int)call_end(s, c, bad_handle(s));
     if (e->kind == ENDPOINT_UDP)
@@ -238,7 +234,7 @@ int weir_close(struct weir_stack *s, int sock) {
 int weir_abort(struct weir_stack *s, int sock, enum weir_reason reason) {
     struct call_scope c =
         call_begin(s, WEIR_CALL_abort, sock, (uint32_t)reason, 0);
-    struct endpoint *e = take(s, sock);
+    struct endpoint *e = handle_take(s, sock);
     if (!e)
         return (int)call_end(s, c, bad_handle(s));
     if (e->kind == ENDPOINT_UDP)

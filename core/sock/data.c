@@ -12,10 +12,6 @@ static uint32_t iov_bytes(const struct iovec *iov, int n) {
     return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 }
 
-static int bad_handle(struct weir_stack *s) {
-    return env_fail(&s->env, EBADF, WEIR_BAD_STATE);
-}
-
 static int not_stream(struct weir_stack *s) {
     return env_fail(&s->env, EOPNOTSUPP, WEIR_NOT_SUPPORTED);
 }

@@ -31,7 +31,7 @@
     ROW(TCP, option, ABI_IPPROTO_TCP, type, WEIR_OPT_##status, HOW_TRANSPORT,  \
         0, note),
 
-static const struct option_row rows[] = {
+static const struct option_row option_rows[] = {
     ROW(SO, REUSEADDR, SOL, "int", H, HOW_FLAG, EP_REUSEADDR,
         "bind beside TIME_WAIT (TCP), share a port (UDP)"),
     ROW(SO, REUSEPORT, SOL, "int", H, HOW_FLAG, EP_REUSEPORT,
@@ -140,15 +140,16 @@ static const struct option_row rows[] = {
         "no IP options are sent"),
     TCP_OPTIONS(TCP_ROW)};
 
-#define NROWS (sizeof(rows) / sizeof(rows[0]))
+#define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
 
 const struct option_row *option_find(int level, int number) {
-    for (size_t i = 0; i < NROWS; i++)
-        if (rows[i].public.level == level && rows[i].public.number == number)
-            return &rows[i];
+    for (size_t i = 0; i < OPTION_ROWS; i++)
+        if (option_rows[i].public.level == level &&
+            option_rows[i].public.number == number)
+            return &option_rows[i];
     return NULL;
 }
 
 const struct weir_option *weir_option(unsigned n) {
-    return n < NROWS ? &rows[n].public : NULL;
+    return n < OPTION_ROWS ? &option_rows[n].public : NULL;
 }

@@ -5,6 +5,8 @@
  * One stack: the shared environment, the rooms, and the table from handles to
  * endpoints.
  */
+#include <errno.h>
+
 #include "base/env.h"
 #include "ip/ip.h"
 #include "tcp/tcp.h"
@@ -47,6 +49,10 @@ static inline struct endpoint *handle_get(const struct weir_stack *s,
         return NULL;
     uintptr_t e = *handle_entry(s, (uint32_t)handle);
     return e & 1 ? NULL : (struct endpoint *)e;
+}
+/* A call on a handle that names nothing. */
+static inline int bad_handle(struct weir_stack *s) {
+    return env_fail(&s->env, EBADF, WEIR_BAD_STATE);
 }
 /* The same handle names another endpoint from now on. */
 void handle_move(struct weir_stack *s, int handle, struct endpoint *ep);

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 
-static bool grow(struct weir_stack *s) {
+static bool handles_grow(struct weir_stack *s) {
     struct handles *h = &s->handles;
     struct weir_arena *a = s->env.arena;
     if (h->nchunks == h->room) {
@@ -40,7 +40,7 @@ int handle_open(struct weir_stack *s, struct endpoint *ep) {
         h->nfree--;
     } else {
         if (h->top == h->nchunks * HANDLE_CHUNK &&
-            (h->top >= INT32_MAX - HANDLE_CHUNK || !grow(s)))
+            (h->top >= INT32_MAX - HANDLE_CHUNK || !handles_grow(s)))
             return env_fail(&s->env, ENOMEM, WEIR_NOMEM);
         handle = h->top++;
     }

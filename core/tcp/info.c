@@ -4,13 +4,13 @@
  */
 #include "tcp/rooms.h"
 
-/* Bytes that make it readable: SO_RCVLOWAT, but not more than fits. */
+/* Bytes that make it bytes_readable: SO_RCVLOWAT, but not more than fits. */
 static uint32_t rcvlowat(const struct tcp_conn *c) {
     uint32_t want = c->opt ? (uint32_t)c->opt->rcvlowat : 1;
     return want < c->rcvbuf / 2 ? want : c->rcvbuf / 2;
 }
 
-static bool readable(const struct tcp_conn *c) {
+static bool bytes_readable(const struct tcp_conn *c) {
     const struct tcp_work *w = c->work;
     if (!w)
         return false;
@@ -35,7 +35,7 @@ unsigned tcp_ready(struct tcp *tcp, struct endpoint *ep) {
     if (rd)
         mask |= WEIR_IN | WEIR_RDHUP;
     if (!tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV))) {
-        if (readable(c))
+        if (bytes_readable(c))
             mask |= WEIR_IN;
         if (wr || tcp_writable(tcp, c))
             mask |= WEIR_OUT;

@@ -109,8 +109,8 @@ void tcp_request_end(struct tcp *tcp, struct tcp_request *r,
         arena_free(tcp->env->arena, r, sizeof(*r));
 }
 
-static void agree(struct tcp *tcp, struct tcp_request *r,
-                  const struct tcp_segment *seg) {
+static void options_agree(struct tcp *tcp, struct tcp_request *r,
+                          const struct tcp_segment *seg) {
     const struct sysctl *s = &tcp->env->sysctl;
     const struct tcp_hdr *h = &seg->h;
     if (h->opts & TCP_OPT_TS && s->tcp_timestamps) {
@@ -147,7 +147,7 @@ static struct tcp_request *request_new(struct tcp *tcp, struct tcp_listener *l,
     r->iss = tcp_isn(tcp, &r->t);
     r->ts_offset = tcp_ts_offset(tcp, &r->t);
     r->ifindex = l->ep.ifindex;
-    agree(tcp, r, seg);
+    options_agree(tcp, r, seg);
     r->adv_mss = tcp_mss_of_mtu(way.mtu);
     if (l->opt && l->opt->maxseg && r->adv_mss > l->opt->maxseg)
         r->adv_mss = l->opt->maxseg;

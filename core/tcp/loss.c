@@ -295,8 +295,8 @@ static void tlp_acked(struct tcp *tcp, struct tcp_conn *c,
 
 /* ---- what calls from outside mean ---- */
 
-static void grow(struct tcp *tcp, struct tcp_conn *c,
-                 const struct tcp_ack_sample *s) {
+static void cwnd_grow(struct tcp *tcp, struct tcp_conn *c,
+                      const struct tcp_ack_sample *s) {
     struct tcp_work *w = c->work;
     struct cc_window cw = window_of(c);
     bool slow_start = c->cwnd < c->ssthresh;
@@ -351,7 +351,7 @@ void tcp_loss_ack(struct tcp *tcp, struct tcp_conn *c,
     if (w->loss.state == CA_RECOVERY)
         prr(c, s);
     else if (s->delivered && !over)
-        grow(tcp, c, s);
+        cwnd_grow(tcp, c, s);
 }
 
 void tcp_loss_ack_plain(struct tcp *tcp, struct tcp_conn *c,
@@ -361,7 +361,7 @@ void tcp_loss_ack_plain(struct tcp *tcp, struct tcp_conn *c,
     if (w->loss.state == CA_RECOVERY)
         prr(c, s);
     else if (s->delivered)
-        grow(tcp, c, s);
+        cwnd_grow(tcp, c, s);
 }
 
 void tcp_loss_reorder_timer(struct tcp *tcp, struct tcp_conn *c) {

@@ -282,7 +282,8 @@ int tcp_setsockopt(struct tcp *tcp, struct endpoint *ep, int level, int name,
     return -ENOPROTOOPT;
 }
 
-static int give(void *value, uint32_t *len, const void *from, uint32_t size) {
+static int tcp_give(void *value, uint32_t *len, const void *from,
+                    uint32_t size) {
     if (*len > size)
         *len = size;
     memcpy(value, from, *len);
@@ -290,7 +291,7 @@ static int give(void *value, uint32_t *len, const void *from, uint32_t size) {
 }
 
 static int give_int(void *value, uint32_t *len, int32_t v) {
-    return give(value, len, &v, sizeof(v));
+    return tcp_give(value, len, &v, sizeof(v));
 }
 
 static int get_socket(const struct target *t, int name, void *value,
@@ -311,7 +312,7 @@ static int get_socket(const struct target *t, int name, void *value,
             linger[0] = 1;
             linger[1] = o->linger_s;
         }
-        return give(value, len, linger, sizeof(linger));
+        return tcp_give(value, len, linger, sizeof(linger));
     default:
         return -ENOPROTOOPT;
     }
@@ -330,7 +331,7 @@ static int32_t or_common(int32_t own, int32_t common) {
 }
 
 /* -1: not an int of TCP's (all of these are >= 0, but LINGER2). */
-static int get_int(const struct target *t, int name, int32_t *v) {
+static int tcp_get_int(const struct target *t, int name, int32_t *v) {
     static const struct tcp_opts none;
     const struct sysctl *s = &t->tcp->env->sysctl;
     const struct tcp_opts *o = *t->opt ? *t->opt : &none;
@@ -385,9 +386,9 @@ int tcp_getsockopt(struct tcp *tcp, struct endpoint *ep, int level, int name,
         const char *own = tcp_cc[*t.cc]->name;
         for (unsigned i = 0; own[i] && i < sizeof(text) - 1; i++)
             text[i] = own[i];
-        return give(value, len, text, sizeof(text));
+        return tcp_give(value, len, text, sizeof(text));
     }
-    if (get_int(&t, name, &v) == 0)
+    if (tcp_get_int(&t, name, &v) == 0)
         return give_int(value, len, v);
     return env_fail(tcp->env, ENOPROTOOPT, WEIR_NOT_SUPPORTED);
 }

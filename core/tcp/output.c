@@ -358,7 +358,7 @@ static void send_probe(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 /* RFC 6298 5.1, RFC 9293 3.8.6.1 (MUST-35, MUST-36), RFC 8985 7.2. */
-static void arm(struct tcp *tcp, struct tcp_conn *c, bool sent_new) {
+static void arm_xmit(struct tcp *tcp, struct tcp_conn *c, bool sent_new) {
     struct tcp_work *w = c->work;
     uint64_t now = tcp->env->now;
     if (w->tx.head) {
@@ -403,7 +403,7 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
     if (c->flags & CONN_ACK_NOW)
         send_ack(tcp, c);
     if (w)
-        arm(tcp, c, !seq_eq(nxt, c->snd.nxt));
+        arm_xmit(tcp, c, !seq_eq(nxt, c->snd.nxt));
     tcp_work_rest(tcp, c);
     tcp_timer_update(tcp, c);
 }

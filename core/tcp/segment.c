@@ -8,16 +8,15 @@
 #include <errno.h>
 
 #include "pkt/pkt.h"
+#include "wire/ip4.h"
 #include "wire/plain.h"
-
-enum { PROTO_TCP = 6 };
 
 bool tcp_checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
     if (pkt->flags & (WEIR_PKT_CSUM_PARTIAL | WEIR_PKT_CSUM_VALID))
         return true;
     uint16_t pseudo =
         wire_pseudo_sum(weir_addr_to_v4(&rx->src), weir_addr_to_v4(&rx->dst),
-                        PROTO_TCP, pkt->len);
+                        IP4_PROTO_TCP, pkt->len);
     return pkt_sum(pkt, 0, pseudo) == 0xffff;
 }
 
@@ -69,7 +68,7 @@ static void record_sent(struct env *env, struct weir_pkt *pkt,
     ev->seg.ack = out->h.ack;
     ev->seg.len = len;
     ev->seg.win = out->wnd_bytes;
-    ev->seg.proto = PROTO_TCP;
+    ev->seg.proto = IP4_PROTO_TCP;
     ev->seg.tcp_flags = out->h.flags;
     ev->seg.nth = out->nth;
     ev->seg.reason = out->reason;
@@ -91,7 +90,7 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     put16(p, out->t.lport); /* h's own are not looked at */
     put16(p + 2, out->t.rport);
     uint16_t sum =
-        wire_pseudo_sum(out->t.laddr, out->t.raddr, PROTO_TCP, pkt->len);
+        wire_pseudo_sum(out->t.laddr, out->t.raddr, IP4_PROTO_TCP, pkt->len);
     put16(p + TCP_CSUM_OFFSET, sum);
     pkt->flags |= WEIR_PKT_CSUM_PARTIAL;
     pkt->csum_start = 0;
@@ -104,7 +103,7 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
         .src = weir_addr_v4(out->t.laddr),
         .dst = weir_addr_v4(out->t.raddr),
         .ifindex = out->ifindex,
-        .proto = PROTO_TCP,
+        .proto = IP4_PROTO_TCP,
         .tos = out->tos,
         .ttl = out->ttl,
         .df = out->df,
@@ -121,7 +120,7 @@ void tcp_segment_drop(struct env *env, struct tcp_segment *seg,
         .dst = seg->t.laddr,
         .sport = seg->t.rport,
         .dport = seg->t.lport,
-        .proto = PROTO_TCP,
+        .proto = IP4_PROTO_TCP,
         .tcp_flags = seg->h.flags,
         .ttl = seg->rx->ttl,
         .seq = seg->h.seq,

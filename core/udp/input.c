@@ -16,7 +16,7 @@
 
 /* What Linux (6.18, x86-64) charges for a datagram from this machine: the
  * buffer's head, and its data in the size class of the allocator. */
-static uint32_t truesize(uint32_t len) {
+static uint32_t dgram_truesize(uint32_t len) {
     const uint32_t head = 256, shared_info = 320, small = 576;
     uint32_t data = len + 28 + 31; /* headers, room for a link header */
     if (data <= small - shared_info)
@@ -44,9 +44,9 @@ struct udp_dgram *udp_dequeue(struct udp_sock *s) {
     return d;
 }
 
-static void drop(struct udp *udp, struct weir_pkt *pkt, enum weir_reason reason,
-                 const struct ip_rx *rx, const struct udp_hdr *h,
-                 const struct udp_sock *s) {
+static void dgram_drop(struct udp *udp, struct weir_pkt *pkt,
+                       enum weir_reason reason, const struct ip_rx *rx,
+                       const struct udp_hdr *h, const struct udp_sock *s) {
     const struct drop_info info = {
         .src = weir_addr_to_v4(&rx->src),
         .dst = weir_addr_to_v4(&rx->dst),
@@ -61,23 +61,24 @@ static void drop(struct udp *udp, struct weir_pkt *pkt, enum weir_reason reason,
 }
 
 /* The packet still begins with its UDP header. Takes it. */
-static void enqueue(struct udp *udp, struct udp_sock *s, struct weir_pkt *pkt,
-                    const struct ip_rx *rx, const struct udp_hdr *h) {
+static void dgram_enqueue(struct udp *udp, struct udp_sock *s,
+                          struct weir_pkt *pkt, const struct ip_rx *rx,
+                          const struct udp_hdr *h) {
     struct env *env = udp->env;
-    uint32_t cost = truesize(pkt->len - UDP_HDR);
+    uint32_t cost = dgram_truesize(pkt->len - UDP_HDR);
     /* Linux: one datagram always, however small the buffer. */
     if (s->rx_mem && s->rx_mem + cost > s->rcvbuf) {
         s->drops++;
         COUNT(env, Udp, RcvbufErrors);
         COUNT(env, Udp, InErrors);
-        drop(udp, pkt, WEIR_SOCKET_RCVBUFF, rx, h, s);
+        dgram_drop(udp, pkt, WEIR_SOCKET_RCVBUFF, rx, h, s);
         return;
     }
     struct udp_dgram *d = arena_alloc(env->arena, sizeof(*d));
     if (!d) {
         s->drops++;
         COUNT(env, Udp, InErrors);
-        drop(udp, pkt, WEIR_NOMEM, rx, h, s);
+        dgram_drop(udp, pkt, WEIR_NOMEM, rx, h, s);
         return;
     }
     pkt_trim_front(pkt, UDP_HDR);
@@ -102,9 +103,9 @@ static void enqueue(struct udp *udp, struct udp_sock *s, struct weir_pkt *pkt,
     endpoint_touch(env, &s->ep);
 }
 
-static void record_received(struct udp *udp, const struct weir_pkt *pkt,
-                            const struct ip_rx *rx, const struct udp_hdr *h,
-                            const struct udp_sock *s) {
+static void dgram_received(struct udp *udp, const struct weir_pkt *pkt,
+                           const struct ip_rx *rx, const struct udp_hdr *h,
+                           const struct udp_sock *s) {
     struct env *env = udp->env;
     struct weir_event *ev = env_record(env, WEIR_EV_SEGMENT_RECEIVED,
                                        s ? endpoint_sock(&s->ep) : 0);
@@ -145,11 +146,11 @@ static void deliver_to_all(struct udp *udp, struct weir_pkt *pkt,
             continue;
         struct weir_pkt *copy = last ? weir_pkt_clone(pkt) : NULL;
         if (copy)
-            enqueue(udp, last, copy, rx, h);
+            dgram_enqueue(udp, last, copy, rx, h);
         last = s;
     }
     if (last)
-        enqueue(udp, last, pkt, rx, h);
+        dgram_enqueue(udp, last, pkt, rx, h);
     else
         weir_pkt_free(pkt); /* nobody listens: not worth a word */
 }
@@ -163,14 +164,14 @@ static void input(void *room, struct weir_pkt *pkt, const struct ip_rx *rx) {
         h = udp_hdr_parse(p);
     if (!p || h.len < UDP_HDR || h.len > pkt->len) {
         COUNT(env, Udp, InErrors);
-        drop(udp, pkt, WEIR_PKT_TOO_SMALL, rx, p ? &h : NULL, NULL);
+        dgram_drop(udp, pkt, WEIR_PKT_TOO_SMALL, rx, p ? &h : NULL, NULL);
         return;
     }
     pkt_trim_to(pkt, h.len);
     if (!checksum_ok(pkt, rx, &h)) {
         COUNT(env, Udp, InErrors);
         COUNT(env, Udp, InCsumErrors);
-        drop(udp, pkt, WEIR_UDP_CSUM, rx, &h, NULL);
+        dgram_drop(udp, pkt, WEIR_UDP_CSUM, rx, &h, NULL);
         return;
     }
     weir_event_id cause = env->cause;
@@ -178,15 +179,15 @@ static void input(void *room, struct weir_pkt *pkt, const struct ip_rx *rx) {
                              ? NULL
                              : udp_lookup(udp, &rx->dst, h.dport, &rx->src,
                                           h.sport, rx->ifindex);
-    record_received(udp, pkt, rx, &h, s);
+    dgram_received(udp, pkt, rx, &h, s);
     if (rx->broadcast) {
         deliver_to_all(udp, pkt, rx, &h);
     } else if (s) {
-        enqueue(udp, s, pkt, rx, &h);
+        dgram_enqueue(udp, s, pkt, rx, &h);
     } else {
         COUNT(env, Udp, NoPorts);
         ip_port_unreachable(udp->ip, pkt, rx);
-        drop(udp, pkt, WEIR_NO_SOCKET, rx, &h, NULL);
+        dgram_drop(udp, pkt, WEIR_NO_SOCKET, rx, &h, NULL);
     }
     env->cause = cause;
 }

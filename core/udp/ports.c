@@ -110,7 +110,7 @@ struct udp_sock *udp_lookup(const struct udp *udp,
 }
 
 /* May the two have the same port (Linux: udp_lib_lport_inuse)? */
-static bool conflict(const struct udp_sock *a, const struct udp_sock *b) {
+static bool udp_conflict(const struct udp_sock *a, const struct udp_sock *b) {
     uint16_t both = a->ep.flags & b->ep.flags;
     if (both & (EP_REUSEADDR | EP_REUSEPORT))
         return false;
@@ -125,7 +125,7 @@ static bool is_free(const struct udp *udp, const struct udp_sock *s,
              hash_first(&udp->ports, udp_port_hash(udp, port));
          n; n = hash_next(n)) {
         const struct udp_sock *other = container_of(n, struct udp_sock, port);
-        if (other->ep.lport == port && other != s && conflict(s, other))
+        if (other->ep.lport == port && other != s && udp_conflict(s, other))
             return false;
     }
     return true;

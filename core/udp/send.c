@@ -14,7 +14,7 @@ enum {
     IN_HEAD = WEIR_PKT_ROOM - HEADERS, /* payload that needs no buffer */
 };
 
-static size_t iov_bytes(const struct iovec *iov, int n) {
+static size_t dgram_bytes(const struct iovec *iov, int n) {
     size_t sum = 0;
     for (int i = 0; i < n; i++) {
         if (iov[i].iov_len > SIZE_MAX - sum)
@@ -25,8 +25,8 @@ static size_t iov_bytes(const struct iovec *iov, int n) {
 }
 
 /* A packet of the payload, with room for headers in front. */
-static struct weir_pkt *gather(struct udp *udp, const struct iovec *iov, int n,
-                               uint32_t len) {
+static struct weir_pkt *dgram_gather(struct udp *udp, const struct iovec *iov,
+                                     int n, uint32_t len) {
     struct weir_pkt *pkt = weir_pkt_alloc(udp->env->arena, HEADERS);
     if (!pkt)
         return NULL;
@@ -52,9 +52,9 @@ static struct weir_pkt *gather(struct udp *udp, const struct iovec *iov, int n,
     return pkt;
 }
 
-static void record_sent(struct udp *udp, struct weir_pkt *pkt,
-                        const struct udp_sock *s, const struct ip_flow *flow,
-                        const struct udp_hdr *h) {
+static void dgram_sent(struct udp *udp, struct weir_pkt *pkt,
+                       const struct udp_sock *s, const struct ip_flow *flow,
+                       const struct udp_hdr *h) {
     struct weir_event *ev =
         env_record(udp->env, WEIR_EV_SEGMENT_SENT, endpoint_sock(&s->ep));
     pkt->owner = s->ep.owner;
@@ -142,7 +142,7 @@ ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
                  const struct weir_send_how *how) {
     struct udp_sock *s = udp_of(ep);
     struct env *env = udp->env;
-    size_t len = iov_bytes(iov, n);
+    size_t len = dgram_bytes(iov, n);
     if (!ep->lport) {
         if (udp_take_port(udp, s, 0) < 0)
             return env_fail(env, EAGAIN, WEIR_NO_PORTS);
@@ -172,7 +172,7 @@ ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
     }
     if (ep->flags & EP_SHUT_WR)
         return env_fail(env, EPIPE, WEIR_BAD_STATE);
-    struct weir_pkt *pkt = gather(udp, iov, n, (uint32_t)len);
+    struct weir_pkt *pkt = dgram_gather(udp, iov, n, (uint32_t)len);
     if (!pkt) {
         COUNT(env, Udp, SndbufErrors);
         return env_fail(env, ENOBUFS, WEIR_NOMEM);
@@ -183,7 +183,7 @@ ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
     pkt->flags |= WEIR_PKT_CSUM_PARTIAL;
     pkt->csum_start = 0;
     pkt->csum_offset = UDP_CSUM_OFFSET;
-    record_sent(udp, pkt, s, &flow, &h);
+    dgram_sent(udp, pkt, s, &flow, &h);
     err = ip_output(udp->ip, pkt, &flow);
     if (err < 0) {
         if (err == -ENOBUFS)
