@@ -55,7 +55,7 @@ struct weir_stack *weir_create(const struct weir_config *config) {
         return NULL;
     struct env *env = &s->env;
     env->arena = config->arena;
-    env->now = config->now_ns;
+    env_clock(env, config->now_ns);
     env->host = config->host;
     arena_set_cpu(config->arena, config->cpu);
     env->rooms = s;
@@ -129,7 +129,7 @@ struct weir_arena *weir_arena(const struct weir_stack *s) {
 
 void weir_clock(struct weir_stack *s, uint64_t now_ns) {
     if (now_ns > s->env.now)
-        s->env.now = now_ns;
+        env_clock(&s->env, now_ns);
 }
 
 uint64_t weir_now(const struct weir_stack *s) {

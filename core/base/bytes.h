@@ -5,25 +5,34 @@
 #include <stdint.h>
 #include <string.h>
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BYTES_NET16(v) __builtin_bswap16(v)
+#define BYTES_NET32(v) __builtin_bswap32(v)
+#else
+#define BYTES_NET16(v) (v)
+#define BYTES_NET32(v) (v)
+#endif
+
 static inline uint16_t get16(const uint8_t *p) {
-    return (uint16_t)(p[0] << 8 | p[1]);
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return BYTES_NET16(v);
 }
 
 static inline uint32_t get32(const uint8_t *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
-           (uint32_t)p[3];
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return BYTES_NET32(v);
 }
 
 static inline void put16(uint8_t *p, uint32_t v) {
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
+    uint16_t net = BYTES_NET16((uint16_t)v);
+    memcpy(p, &net, sizeof(net));
 }
 
 static inline void put32(uint8_t *p, uint32_t v) {
-    p[0] = (uint8_t)(v >> 24);
-    p[1] = (uint8_t)(v >> 16);
-    p[2] = (uint8_t)(v >> 8);
-    p[3] = (uint8_t)v;
+    uint32_t net = BYTES_NET32(v);
+    memcpy(p, &net, sizeof(net));
 }
 
 #endif

@@ -25,15 +25,8 @@ static inline uint16_t csum_fold(uint64_t sum) {
  * and make one csum_network of them. Short headers, in line. */
 static inline uint64_t csum_header(const uint8_t *p, unsigned len) {
     uint64_t sum = 0;
-#pragma GCC unroll 4
-    for (; len >= 8; len -= 8, p += 8) {
-        uint64_t two;
-        memcpy(&two, p, sizeof(two));
-        sum += two;
-        sum += sum < two; /* the carry comes round */
-    }
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    if (len >= 4) {
+#pragma GCC unroll 8
+    for (; len >= 4; len -= 4, p += 4) {
         uint32_t word;
         memcpy(&word, p, sizeof(word));
         sum += word;

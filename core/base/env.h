@@ -28,7 +28,8 @@ struct env_outside {
 struct env {
     struct weir_arena *arena;
     struct wheel *wheel;
-    uint64_t now;        /* ns; constant during a pass */
+    uint64_t now;        /* ns; constant during a pass: env_clock */
+    uint32_t now_ms;     /* the same, modulo 2^32 */
     weir_event_id cause; /* of what happens now */
     struct env_outside outside;
     struct rng rng;
@@ -43,6 +44,11 @@ struct env {
     uint64_t drops[WEIR_REASON_MAX];
     void *rooms; /* struct weir_stack, for env->outside.fire */
 };
+
+static inline void env_clock(struct env *env, uint64_t now_ns) {
+    env->now = now_ns;
+    env->now_ms = (uint32_t)(now_ns / 1000000);
+}
 
 #define COUNT(env, group, name) ((env)->counters[WEIR_CTR_##group##_##name]++)
 #define COUNT_N(env, group, name, n)                                           \

@@ -106,7 +106,7 @@ static int output_refuse(struct ip *ip, struct weir_pkt *pkt,
 
 /* Complete the transport's checksum of a packet whose header is in its head. */
 static void finish_sum(struct weir_pkt *pkt, uint8_t *transport) {
-    uint16_t sum = (uint16_t)~pkt_sum(pkt, 0, 0);
+    uint16_t sum = (uint16_t)~pkt_sum_all(pkt, 0);
     put16(transport + pkt->csum_offset, sum);
     pkt->flags &= (uint8_t)~WEIR_PKT_CSUM_PARTIAL;
 }

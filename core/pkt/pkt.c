@@ -261,25 +261,11 @@ static uint64_t slices_sum(const struct weir_pkt *pkt, uint32_t off,
     return total;
 }
 
-/* A header of whole words and nothing, or a few bytes, behind it. */
-static bool sum_short(const struct weir_pkt *pkt, uint64_t *native) {
-    if (pkt->head_len % 4 || pkt->nslices > 1 || pkt->len > 128)
-        return false;
-    *native = csum_header(pkt->head + pkt->head_off, pkt->head_len);
-    if (pkt->nslices)
-        *native += csum_bytes(pkt->slice[0].buf->data + pkt->slice[0].off,
-                              pkt->slice[0].len, 0);
-    return true;
-}
-
-uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum) {
+uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint64_t sum) {
     assert(off <= pkt->len);
     if (off >= pkt->head_len)
-        return csum_fold((uint64_t)sum +
+        return csum_fold(sum +
                          csum_network(slices_sum(pkt, off - pkt->head_len, 0)));
-    uint64_t whole;
-    if (off == 0 && sum_short(pkt, &whole))
-        return csum_fold((uint64_t)sum + csum_network(whole));
     uint32_t n = pkt->head_len - off;
     const uint8_t *p = pkt->head + pkt->head_off + off;
     uint64_t native = csum_bytes(p, n, 0);
@@ -287,7 +273,7 @@ uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum) {
         native += slice_sum(&pkt->slice[0], 0, arena_cpu(pkt->arena));
     else if (pkt->nslices)
         native = csum_fold(native) + slices_sum(pkt, 0, n);
-    return csum_fold((uint64_t)sum + csum_network(native));
+    return csum_fold(sum + csum_network(native));
 }
 
 void pkt_drop(struct env *env, struct weir_pkt *pkt, enum weir_reason reason,

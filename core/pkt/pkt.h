@@ -7,7 +7,9 @@
  */
 #include <assert.h>
 #include <stdbool.h>
+#include <string.h>
 
+#include "base/checksum.h"
 #include "base/env.h"
 #include "weir/pkt.h"
 
@@ -58,6 +60,22 @@ void pkt_drop(struct env *env, struct weir_pkt *pkt, enum weir_reason reason,
 
 /* Ones' complement sum of the bytes from `off` to the end, added to `sum`
  * (RFC 1071); folded to 16 bits, not complemented. */
-uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint32_t sum);
+uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint64_t sum);
+
+/* The same of all of it. In line where it is a TCP header with timestamps alone
+ * and no more than a few bytes behind it: acknowledgments, small requests. */
+static inline uint16_t pkt_sum_all(const struct weir_pkt *pkt, uint64_t sum) {
+    enum { HEAD = 32, FEW = 32 };
+    if (pkt->head_len != HEAD || pkt->nslices > 1 || pkt->len > HEAD + FEW)
+        return pkt_sum(pkt, 0, sum);
+    uint64_t native = csum_header(pkt->head + pkt->head_off, HEAD);
+    if (pkt->nslices) {
+        const struct weir_slice *s = &pkt->slice[0];
+        const uint8_t *p = s->buf->data + s->off;
+        native += csum_header(p, s->len & ~3u) +
+                  csum_tail(p + (s->len & ~3u), s->len & 3);
+    }
+    return csum_fold(sum + csum_network(native));
+}
 
 #endif

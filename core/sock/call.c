@@ -11,37 +11,6 @@
 #include "base/abi.h"
 #include "base/budget.h"
 
-struct call_scope call_begin(struct weir_stack *s, enum weir_call call,
-                             int sock, uint32_t a0, uint32_t a1) {
-    struct call_scope scope = {0};
-    if (s->env.cause || !s->env.outside.rec)
-        return scope;
-    struct weir_event *ev =
-        env_record(&s->env, WEIR_EV_CALL, (uint32_t)(sock + 1));
-    ev->call.call = (uint16_t)call;
-    ev->call.fd = sock;
-    ev->call.a0 = a0;
-    ev->call.a1 = a1;
-    ev->call.result = WEIR_CALL_PENDING;
-    scope.ev = ev;
-    scope.id = s->env.cause = ev->id;
-    return scope;
-}
-
-ssize_t call_end(struct weir_stack *s, struct call_scope scope,
-                 ssize_t result) {
-    if (!scope.id)
-        return result;
-    s->env.cause = 0;
-    struct weir_event *ev = scope.ev;
-    if (ev->id == scope.id) { /* else the ring has gone round meanwhile */
-        ev->call.result = result > INT32_MAX ? INT32_MAX : (int32_t)result;
-        if (result < 0)
-            ev->call.reason = (uint8_t)s->env.last_reason;
-    }
-    return result;
-}
-
 static uint32_t v4_of(const struct weir_endpoint *ep) {
     return ep ? weir_addr_to_v4(&ep->addr) : 0;
 }

@@ -5,11 +5,17 @@
 #include "base/abi.h"
 #include "sock/sock.h"
 
-static uint32_t iov_bytes(const struct iovec *iov, int n) {
+static size_t iov_bytes(const struct iovec *iov, int n) {
+    if (n == 1)
+        return iov->iov_len;
     size_t sum = 0;
     for (int i = 0; i < n; i++)
         sum += iov[i].iov_len;
-    return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+    return sum;
+}
+
+static uint32_t clip(size_t bytes) {
+    return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
 }
 
 static int not_stream(struct weir_stack *s) {
@@ -22,13 +28,14 @@ ssize_t weir_sendmsg(struct weir_stack *s, int sock, const struct iovec *iov,
     struct endpoint *e = handle_get(s, sock);
     if (!e)
         return bad_handle(s);
+    size_t asked = iov_bytes(iov, n);
     struct call_scope c =
-        call_begin(s, WEIR_CALL_send, sock, iov_bytes(iov, n), (uint32_t)flags);
+        call_begin(s, WEIR_CALL_send, sock, clip(asked), (uint32_t)flags);
     ssize_t r;
     if (e->kind == ENDPOINT_UDP)
         r = udp_send(s->udp, e, iov, n, flags, to, how);
     else
-        r = tcp_send(s->tcp, e, iov, n, flags);
+        r = tcp_send(s->tcp, e, iov, n, asked, flags);
     return call_end(s, c, r);
 }
 
@@ -45,15 +52,16 @@ ssize_t weir_recvmsg(struct weir_stack *s, int sock, const struct iovec *iov,
     int ignored;
     msg_flags = msg_flags ? msg_flags : &ignored;
     *msg_flags = 0;
+    size_t asked = iov_bytes(iov, n);
     struct call_scope c =
-        call_begin(s, WEIR_CALL_recv, sock, iov_bytes(iov, n), (uint32_t)flags);
+        call_begin(s, WEIR_CALL_recv, sock, clip(asked), (uint32_t)flags);
     ssize_t r;
     if (flags & ABI_MSG_ERRQUEUE)
         r = env_fail(&s->env, EAGAIN, WEIR_RCVBUF_EMPTY);
     else if (e->kind == ENDPOINT_UDP)
         r = udp_recv(s->udp, e, iov, n, flags, d, msg_flags);
     else if (e->kind == ENDPOINT_TCP)
-        r = tcp_recv(s->tcp, e, iov, n, flags, msg_flags);
+        r = tcp_recv(s->tcp, e, iov, n, asked, flags, msg_flags);
     else
         r = env_fail(&s->env, ENOTCONN, WEIR_BAD_STATE);
     return call_end(s, c, r);
@@ -64,8 +72,8 @@ ssize_t weir_recv(struct weir_stack *s, int sock, const struct iovec *iov,
                   int *msg_flags) {
     struct weir_dgram d;
     ssize_t r = weir_recvmsg(s, sock, iov, n, flags, &d, msg_flags);
-    struct endpoint *e = handle_get(s, sock);
-    if (r >= 0 && from && e && e->kind == ENDPOINT_UDP)
+    struct endpoint *e = r >= 0 && from ? handle_get(s, sock) : NULL;
+    if (e && e->kind == ENDPOINT_UDP)
         *from = d.from;
     return r;
 }

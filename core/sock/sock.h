@@ -65,9 +65,37 @@ struct call_scope {
     struct weir_event *ev; /* its record, while `id` is still in it */
     weir_event_id id;      /* 0: a door has recorded the call */
 };
-struct call_scope call_begin(struct weir_stack *s, enum weir_call call,
-                             int sock, uint32_t a0, uint32_t a1);
+static inline struct call_scope call_begin(struct weir_stack *s,
+                                           enum weir_call call, int sock,
+                                           uint32_t a0, uint32_t a1) {
+    struct call_scope scope = {0};
+    if (s->env.cause || !s->env.outside.rec)
+        return scope;
+    struct weir_event *ev =
+        env_record(&s->env, WEIR_EV_CALL, (uint32_t)(sock + 1));
+    ev->call.call = (uint16_t)call;
+    ev->call.fd = sock;
+    ev->call.a0 = a0;
+    ev->call.a1 = a1;
+    ev->call.result = WEIR_CALL_PENDING;
+    scope.ev = ev;
+    scope.id = s->env.cause = ev->id;
+    return scope;
+}
+
 /* Fills in the result and returns it. */
-ssize_t call_end(struct weir_stack *s, struct call_scope scope, ssize_t result);
+static inline ssize_t call_end(struct weir_stack *s, struct call_scope scope,
+                               ssize_t result) {
+    if (!scope.id)
+        return result;
+    s->env.cause = 0;
+    struct weir_event *ev = scope.ev;
+    if (ev->id == scope.id) { /* else the ring has gone round meanwhile */
+        ev->call.result = result > INT32_MAX ? INT32_MAX : (int32_t)result;
+        if (result < 0)
+            ev->call.reason = (uint8_t)s->env.last_reason;
+    }
+    return result;
+}
 
 #endif

@@ -98,7 +98,7 @@ static void progress(struct tcp *tcp, struct tcp_conn *c) {
     if (w->xmit_timer != XMIT_PERSIST)
         tcp_xmit_disarm(c); /* RFC 6298 5.2, 5.3: output arms it anew */
     grow_sndbuf(tcp, c);
-    if (tcp_writable(tcp, c))
+    if (c->flags & CONN_SNDQ_FULL && tcp_writable(tcp, c))
         c->flags &= ~(uint32_t)CONN_SNDQ_FULL;
     tcp_touch(tcp, c); /* bytes were freed */
 }

@@ -84,6 +84,7 @@ struct tcp_sendq {
     uint32_t cur;    /* slice that holds `cur_seq`: where new data begins */
     tcp_seq cur_seq; /* first byte of slice `cur` */
     bool own_tail;   /* the tail buffer is ours to append to */
+    struct weir_buf *spare; /* a small one that is empty again, or NULL */
 };
 
 struct tcp_txlist {
@@ -432,7 +433,7 @@ static inline struct tcp_node *tcp_along(const struct tcp_node *n) {
 }
 
 static inline uint32_t tcp_now_ms(const struct tcp *tcp) {
-    return (uint32_t)(tcp->env->now / NS_PER_MS);
+    return tcp->env->now_ms;
 }
 
 static inline uint32_t tcp_now_s(const struct tcp *tcp) {

@@ -45,11 +45,11 @@ static uint32_t send_room(const struct tcp *tcp, const struct tcp_conn *c) {
  * may be unsent. */
 bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c) {
     uint32_t queued = c->work ? c->work->sendq.bytes : 0;
-    bool room = queued < c->sndbuf && c->sndbuf - queued >= queued / 2;
-    if (!c->opt && tcp->env->sysctl.tcp_notsent_lowat == INT32_MAX &&
-        queued < INT32_MAX / 2)
-        return room; /* no limit but the buffer's */
-    return room && tcp_unsent(c) * 2ull < notsent_lowat(tcp, c);
+    if (queued >= c->sndbuf || c->sndbuf - queued < queued / 2)
+        return false;
+    if (queued < (uint32_t)tcp->env->sysctl.tcp_notsent_lowat / 2 && !c->opt)
+        return true; /* no limit but the buffer's */
+    return tcp_unsent(c) * 2ull < notsent_lowat(tcp, c);
 }
 
 static void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,
@@ -72,14 +72,11 @@ static void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,
 }
 
 ssize_t tcp_send(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags) {
+                 int n, size_t asked, int flags) {
     struct tcp_conn *c = tcp_conn_of(ep);
     int r = may_send(tcp, ep);
     if (r < 0)
         return r;
-    uint64_t asked = 0;
-    for (int i = 0; i < n; i++)
-        asked += iov[i].iov_len;
     if (!asked)
         return 0;
     uint32_t room = send_room(tcp, c);
@@ -259,17 +256,12 @@ static ssize_t recv_bytes(struct tcp *tcp, struct tcp_conn *c,
 }
 
 ssize_t tcp_recv(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, int *msg_flags) {
+                 int n, size_t asked, int flags, int *msg_flags) {
     struct tcp_conn *c = tcp_conn_of(ep);
-    if (msg_flags)
-        *msg_flags = 0;
     if (ep->kind == ENDPOINT_LISTENER)
         return env_fail(tcp->env, ENOTCONN, WEIR_BAD_STATE);
     if (flags & ABI_MSG_OOB)
         return tcp_urgent_recv(tcp, c, iov, n, flags, msg_flags);
-    uint64_t asked = 0;
-    for (int i = 0; i < n; i++)
-        asked += iov[i].iov_len;
     if (!asked) /* Linux: nothing is asked, nothing is wrong */
         return 0;
     ssize_t done = c->work ? recv_bytes(tcp, c, iov, n, flags, asked) : 0;

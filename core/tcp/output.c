@@ -405,5 +405,6 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
     if (w)
         arm_xmit(tcp, c, !seq_eq(nxt, c->snd.nxt));
     tcp_work_rest(tcp, c);
-    tcp_timer_update(tcp, c);
+    if (!c->work) /* else what is due is in the wheel since it became due */
+        tcp_timer_update(tcp, c);
 }

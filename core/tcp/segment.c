@@ -14,10 +14,10 @@
 bool tcp_checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
     if (pkt->flags & (WEIR_PKT_CSUM_PARTIAL | WEIR_PKT_CSUM_VALID))
         return true;
-    uint16_t pseudo =
-        wire_pseudo_sum(weir_addr_to_v4(&rx->src), weir_addr_to_v4(&rx->dst),
-                        IP4_PROTO_TCP, pkt->len);
-    return pkt_sum(pkt, 0, pseudo) == 0xffff;
+    uint64_t pseudo =
+        wire_pseudo_words(weir_addr_to_v4(&rx->src), weir_addr_to_v4(&rx->dst),
+                          IP4_PROTO_TCP, pkt->len);
+    return pkt_sum_all(pkt, pseudo) == 0xffff;
 }
 
 /* RFC 9293 3.1 (MUST-3): the checksum is verified before anything else is

@@ -19,9 +19,7 @@ static struct weir_slice *slot(struct tcp_sendq *q, uint32_t i) {
     return &q->ring[i & q->mask];
 }
 
-static bool room_for_slice(struct tcp *tcp, struct tcp_sendq *q) {
-    if (q->ring && q->tail - q->head <= q->mask)
-        return true;
+static bool grow_ring(struct tcp *tcp, struct tcp_sendq *q) {
     struct weir_arena *a = tcp->env->arena;
     uint32_t old = q->ring ? q->mask + 1 : 0, n = old ? old * 2 : RING_MIN;
     struct weir_slice *ring = arena_alloc(a, n * sizeof(*ring));
@@ -34,6 +32,10 @@ static bool room_for_slice(struct tcp *tcp, struct tcp_sendq *q) {
     q->ring = ring;
     q->mask = n - 1;
     return true;
+}
+
+static inline bool room_for_slice(struct tcp *tcp, struct tcp_sendq *q) {
+    return (q->ring && q->tail - q->head <= q->mask) || grow_ring(tcp, q);
 }
 
 /* The first slice of new data may be the one just added. */
@@ -77,6 +79,25 @@ static uint32_t buf_size(const struct tcp_sendq *q, uint32_t len) {
     return size - (uint32_t)sizeof(struct weir_buf);
 }
 
+/* Small requests and answers come one at a time: the buffer of the last one
+ * does for the next. */
+static struct weir_buf *new_tail(struct tcp *tcp, struct tcp_sendq *q,
+                                 uint32_t len) {
+    struct weir_buf *buf = q->spare;
+    if (!buf || len > buf->size)
+        return weir_buf_alloc(tcp->env->arena, buf_size(q, len));
+    q->spare = NULL;
+    buf->summed = 0;
+    return buf;
+}
+
+static void emptied(struct tcp_sendq *q, struct weir_buf *buf) {
+    if (!q->spare && q->own_tail && buf->refs == 1 && buf->size <= BUF_MIN)
+        q->spare = buf;
+    else
+        weir_buf_unref(buf);
+}
+
 int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
                    uint32_t len) {
     struct tcp_sendq *q = &c->work->sendq;
@@ -84,8 +105,7 @@ int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
     while (done < len) {
         if (!room_for_slice(tcp, q))
             break;
-        struct weir_buf *buf =
-            weir_buf_alloc(tcp->env->arena, buf_size(q, len - done));
+        struct weir_buf *buf = new_tail(tcp, q, len - done);
         if (!buf)
             break;
         uint32_t n = len - done < buf->size ? len - done : buf->size;
@@ -108,9 +128,28 @@ int tcp_sendq_slice(struct tcp *tcp, struct tcp_conn *c,
     return 0;
 }
 
+/* All of it lies in the slice where new data begins, which stays that slice. */
+static bool refer_one(const struct tcp_sendq *q, struct weir_pkt *pkt,
+                      tcp_seq seq, uint32_t len) {
+    if (q->cur + 1 != q->tail || pkt->nslices)
+        return false;
+    const struct weir_slice *s = slot((struct tcp_sendq *)q, q->cur);
+    uint32_t skip = (uint32_t)seq_diff(seq, q->cur_seq);
+    if (skip >= s->len || len > s->len - skip ||
+        (len == s->len - skip && !q->own_tail))
+        return false;
+    weir_buf_ref(s->buf);
+    pkt->slice[0] = (struct weir_slice){s->buf, s->off + skip, len};
+    pkt->nslices = 1;
+    pkt->len += len;
+    return true;
+}
+
 uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
                          uint32_t len, bool new_data) {
     struct tcp_sendq *q = &w->sendq;
+    if (refer_one(q, pkt, seq, len))
+        return len;
     uint32_t i = q->head, done = 0;
     tcp_seq at = q->base;
     if (seq_ge(seq, q->cur_seq) && (int32_t)(q->cur - q->head) >= 0) {
@@ -161,8 +200,11 @@ void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una) {
             q->cur_seq = q->base;
         if (s->len)
             return;
-        weir_buf_unref(s->buf);
         q->head++;
+        if (q->head == q->tail)
+            emptied(q, s->buf);
+        else
+            weir_buf_unref(s->buf);
         if (cur_here)
             q->cur = q->head;
     }
@@ -180,6 +222,9 @@ void tcp_sendq_clear(struct tcp *tcp, struct tcp_work *w) {
     if (q->ring)
         arena_free(tcp->env->arena, q->ring,
                    (q->mask + 1) * sizeof(q->ring[0]));
+    if (q->spare)
+        weir_buf_unref(q->spare);
+    q->spare = NULL;
     q->ring = NULL;
     q->bytes = 0;
     q->own_tail = false;

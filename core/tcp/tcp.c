@@ -298,7 +298,8 @@ static void requests_pass(struct tcp *tcp) {
 void tcp_output_pass(struct tcp *tcp) {
     struct env *env = tcp->env;
     weir_event_id cause = env->cause;
-    tcp_replies_send(tcp);
+    if (tcp->replies)
+        tcp_replies_send(tcp);
     requests_pass(tcp);
     while (tcp->dirty_head) {
         struct tcp_conn *c = tcp->dirty_head;
@@ -314,7 +315,8 @@ void tcp_output_pass(struct tcp *tcp) {
         env->cause = c->work->out_cause;
         tcp_output(tcp, c);
     }
-    tcp_replies_send(tcp);
+    if (tcp->replies)
+        tcp_replies_send(tcp);
     env->cause = cause;
 }
 

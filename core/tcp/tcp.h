@@ -36,12 +36,13 @@ int tcp_connect(struct tcp *tcp, struct endpoint *ep,
                 const struct weir_endpoint *peer);
 /* The next connection of the accept queue, without a handle; or NULL. */
 struct endpoint *tcp_accept(struct tcp *tcp, struct endpoint *listener);
+/* `asked`: the bytes of `iov` in all. */
 ssize_t tcp_send(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags);
+                 int n, size_t asked, int flags);
 int tcp_send_slices(struct tcp *tcp, struct endpoint *ep,
                     const struct weir_slice *slice, int n, int flags);
 ssize_t tcp_recv(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, int *msg_flags);
+                 int n, size_t asked, int flags, int *msg_flags);
 int tcp_peek(struct tcp *tcp, struct endpoint *ep, struct iovec *iov, int n);
 int tcp_consume(struct tcp *tcp, struct endpoint *ep, size_t bytes);
 /* Of a listener (SHUT_RD): it becomes a fresh socket, as on Linux (*ep). */

@@ -27,21 +27,26 @@ static uint64_t earliest(const struct tcp_conn *c) {
     return due;
 }
 
+/* A deadline more: the timer moves only where it is the earliest. */
+static inline void due_by(struct tcp *tcp, struct tcp_conn *c, uint64_t due) {
+    if (!wtimer_armed(&c->timer) || due < c->timer.deadline)
+        wheel_arm(tcp->env->wheel, &c->timer, WTIMER_TCP, due);
+}
+
 void tcp_timer_update(struct tcp *tcp, struct tcp_conn *c) {
     uint64_t due = earliest(c);
     if (due == WEIR_NEVER) {
         wheel_disarm(tcp->env->wheel, &c->timer);
         return;
     }
-    if (!wtimer_armed(&c->timer) || due < c->timer.deadline)
-        wheel_arm(tcp->env->wheel, &c->timer, WTIMER_TCP, due);
+    due_by(tcp, c, due);
 }
 
 void tcp_xmit_arm(struct tcp *tcp, struct tcp_conn *c, enum tcp_xmit_timer t,
                   uint64_t due) {
     c->work->xmit_timer = (uint8_t)t;
     c->work->xmit_due = due;
-    tcp_timer_update(tcp, c);
+    due_by(tcp, c, due);
 }
 
 void tcp_xmit_disarm(struct tcp_conn *c) {
@@ -53,7 +58,7 @@ void tcp_delack_arm(struct tcp *tcp, struct tcp_conn *c, uint32_t ms) {
     uint64_t due = tcp->env->now + ms * NS_PER_MS;
     if (due < c->work->delack_due)
         c->work->delack_due = due;
-    tcp_timer_update(tcp, c);
+    due_by(tcp, c, due);
 }
 
 void tcp_timer_event(struct tcp *tcp, struct tcp_conn *c, enum weir_timer t,

@@ -79,22 +79,25 @@ struct tcp_tx *tcp_tx_add(struct tcp *tcp, struct tcp_conn *c, tcp_seq end,
     return tx;
 }
 
-void tcp_tx_sent(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx) {
-    struct tcp_work *w = c->work;
+static void sent_again(struct tcp_work *w, struct tcp_tx *tx) {
     struct tcp_txlist *l = &w->tx;
     tcp_tx_clear_lost(w, tx);
-    if (tx->nth) {
-        if (!(tx->flags & TX_IN_FLIGHT))
-            l->retrans_bytes += tx_len(tx);
-        tx->flags |= TX_RETRANS | TX_IN_FLIGHT;
-    }
+    if (!(tx->flags & TX_IN_FLIGHT))
+        l->retrans_bytes += tx_len(tx);
+    tx->flags |= TX_RETRANS | TX_IN_FLIGHT;
+    time_unlink(l, tx);
+}
+
+void tcp_tx_sent(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx) {
+    struct tcp_work *w = c->work;
+    if (tx->nth)
+        sent_again(w, tx);
     if (tx->nth < UINT16_MAX)
         tx->nth++;
     tx->sent_ns = tcp->env->now;
     if (w->loss.state == CA_RECOVERY)
         w->loss.prr_out += tx_len(tx);
-    time_unlink(l, tx);
-    time_link(l, tx);
+    time_link(&w->tx, tx);
 }
 
 /* No longer in the pipe as a retransmission. */
@@ -168,9 +171,11 @@ void tcp_tx_clear_sacked(struct tcp_work *w, struct tcp_tx *tx) {
 
 void tcp_tx_remove(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx) {
     struct tcp_txlist *l = &c->work->tx;
-    tcp_tx_clear_lost(c->work, tx);
-    tcp_tx_clear_sacked(c->work, tx);
-    clear_in_flight(l, tx);
+    if (tx->flags & (TX_LOST | TX_SACKED | TX_IN_FLIGHT)) {
+        tcp_tx_clear_lost(c->work, tx);
+        tcp_tx_clear_sacked(c->work, tx);
+        clear_in_flight(l, tx);
+    }
     time_unlink(l, tx);
     if (l->lost_hint == tx)
         l->lost_hint = tx->next;

@@ -53,8 +53,3 @@ void ip4_ttl_decrement(uint8_t *p) {
     p[TTL]--;
     put16(p + CSUM, csum_update(get16(p + CSUM), from, get16(p + TTL)));
 }
-
-uint16_t wire_pseudo_sum(uint32_t src, uint32_t dst, uint8_t proto,
-                         uint32_t len) {
-    return csum_fold((uint64_t)src + dst + proto + len); /* halves fold alike */
-}

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
+
 #include "weir/event.h"
 
 enum {
@@ -60,10 +62,17 @@ unsigned tcp_hdr_size(const struct tcp_hdr *h);
 /* Write the header with a checksum of 0; returns its size. */
 unsigned tcp_hdr_emit(uint8_t *p, const struct tcp_hdr *h);
 
-/* Sum of the pseudo header (RFC 9293 3.1) of an IPv4 packet, folded and not
- * complemented: the start of pkt_sum, and what WEIR_PKT_CSUM_PARTIAL wants in
- * the checksum field. Addresses in host order, `len` with the TCP header. */
-uint16_t wire_pseudo_sum(uint32_t src, uint32_t dst, uint8_t proto,
-                         uint32_t len);
+/* Sum of the pseudo header (RFC 9293 3.1) of an IPv4 packet: the start of
+ * pkt_sum. Addresses in host order, `len` with the TCP header. */
+static inline uint64_t wire_pseudo_words(uint32_t src, uint32_t dst,
+                                         uint8_t proto, uint32_t len) {
+    return (uint64_t)src + dst + proto + len; /* halves fold alike */
+}
+/* Folded and not complemented: what WEIR_PKT_CSUM_PARTIAL wants in the checksum
+ * field. */
+static inline uint16_t wire_pseudo_sum(uint32_t src, uint32_t dst,
+                                       uint8_t proto, uint32_t len) {
+    return csum_fold(wire_pseudo_words(src, dst, proto, len));
+}
 
 #endif
