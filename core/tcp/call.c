@@ -136,9 +136,10 @@ static int connect_again(struct tcp *tcp, struct tcp_conn *c) {
     return 0;
 }
 
-/* Source address, route, port and place in the hash. */
+/* Source address, route and port; *before: see tcp_port_connect. */
 static int connect_place(struct tcp *tcp, struct tcp_conn *c,
-                         const struct weir_endpoint *peer, struct ip_way *way) {
+                         const struct weir_endpoint *peer, struct ip_way *way,
+                         struct tcp_tw **before) {
     struct env *env = tcp->env;
     struct endpoint *ep = &c->ep;
     struct weir_addr dst = peer->addr, src = weir_addr_v4(ep->laddr);
@@ -157,7 +158,7 @@ static int connect_place(struct tcp *tcp, struct tcp_conn *c,
     ep->raddr = weir_addr_to_v4(&dst);
     ep->rport = peer->port;
     tcp_port_put(tcp, c);
-    r = tcp_port_connect(tcp, c);
+    r = tcp_port_connect(tcp, c, before);
     if (r < 0) {
         tcp_port_lift(tcp, c);
         ep->laddr = was_l;
@@ -170,12 +171,7 @@ static int connect_place(struct tcp *tcp, struct tcp_conn *c,
 }
 
 /* The TIME_WAIT whose tuple we take: start past all it may have seen. */
-static void succeed_tw(struct tcp *tcp, struct tcp_conn *c,
-                       const struct tcp_tuple *t) {
-    struct tcp_node *n = tcp_lookup(tcp, t);
-    if (!n || n->kind != TCP_NODE_TW)
-        return;
-    struct tcp_tw *tw = tcp_tw_of(n);
+static void succeed_tw(struct tcp *tcp, struct tcp_conn *c, struct tcp_tw *tw) {
     c->snd.una = seq_add(tw->snd_nxt, 65535 + 2);
     c->ts.offset = tw->ts_offset;
     COUNT(tcp->env, TcpExt, TWRecycled);
@@ -192,8 +188,9 @@ int tcp_connect(struct tcp *tcp, struct endpoint *ep,
     if (r <= 0)
         return r;
     struct ip_way way;
+    struct tcp_tw *before;
     tcp_unhash_conn(tcp, c);
-    r = connect_place(tcp, c, peer, &way);
+    r = connect_place(tcp, c, peer, &way, &before);
     if (r == 0 && !tcp_work_get(tcp, c))
         r = env_fail(env, ENOMEM, WEIR_NOMEM);
     if (r < 0) {
@@ -203,7 +200,8 @@ int tcp_connect(struct tcp *tcp, struct endpoint *ep,
     const struct tcp_tuple t = tcp_conn_tuple(c);
     c->snd.una = tcp_isn(tcp, &t);
     c->ts.offset = tcp_ts_offset(tcp, &t);
-    succeed_tw(tcp, c, &t);
+    if (before)
+        succeed_tw(tcp, c, before);
     tcp_hash_conn(tcp, c, true);
     c->snd.nxt = c->snd.una;
     c->work->sendq.base = c->work->sendq.cur_seq = seq_add(c->snd.una, 1);
@@ -303,6 +301,7 @@ static struct endpoint *listener_to_conn(struct tcp *tcp,
     struct tcp_conn *c = tcp_conn_create(tcp);
     if (!c)
         return NULL;
+    tcp_hash_conn(tcp, c, false);
     endpoint_untouch(tcp->env, &l->ep);
     c->ep.handle = l->ep.handle;
     c->ep.tag = l->ep.tag;

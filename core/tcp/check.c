@@ -140,15 +140,16 @@ static void check_listener(const struct tcp_listener *l) {
 
 void tcp_check(struct tcp *tcp) {
     uint32_t nodes = 0, tws = 0;
-    for (size_t i = 0; i < tcp->buckets.n; i++) {
-        for (struct tcp_node *n = tcp_bucket(tcp, i); n; n = tcp_along(n)) {
-            nodes++;
-            if (n->kind == TCP_NODE_CONN)
-                check_conn(tcp_conn_of_node(n));
-            tws += n->kind == TCP_NODE_TW;
-        }
+    struct tcp_walk at = {0};
+    struct tcp_node *n;
+    while ((n = tcp_walk(tcp, &at))) {
+        nodes++;
+        if (n->kind == TCP_NODE_CONN)
+            check_conn(tcp_conn_of_node(n));
+        tws += n->kind == TCP_NODE_TW;
     }
-    assert(nodes == tcp->nodes && tws == tcp->tw_count);
+    assert(nodes == tcp->table.count + tcp->loose.count);
+    assert(tws == tcp->tw_count);
     if (tws)
         assert(wtimer_armed(&tcp->tw_timer));
     for (unsigned i = 0; i < TCP_LISTEN_BUCKETS; i++)

@@ -12,11 +12,12 @@
  *   struct tcp_tw        64 bytes: TIME_WAIT, and orphans in FIN_WAIT_2
  *   struct tcp_listener  LISTEN
  *
- * All but listeners are found in one keyed hash on the 4-tuple. Times of 32
- * bits are milliseconds of the stack's clock and compare modulo 2^32.
+ * All but listeners are found in one keyed table by the 4-tuple (demux.c).
+ * Times of 32 bits are milliseconds of the stack's clock and compare modulo
+ * 2^32.
  */
-#include "base/buckets.h"
 #include "base/endpoint.h"
+#include "base/tags.h"
 #include "ip/ip.h"
 #include "tcp/segment.h"
 #include "tcp/seq.h"
@@ -29,10 +30,10 @@
 enum tcp_node_kind { TCP_NODE_CONN, TCP_NODE_REQUEST, TCP_NODE_TW };
 
 struct tcp_node {
-    struct chain link; /* first: see tcp_node_of */
-    uint8_t kind;      /* enum tcp_node_kind */
-    uint8_t state;     /* enum weir_tcp_state; written by state.c alone */
-    uint16_t tw_flags; /* TIME_WAIT: enum tcp_tw_flag */
+    struct tag_node tag; /* first: see tcp_node_of */
+    uint8_t kind;        /* enum tcp_node_kind */
+    uint8_t state;       /* enum weir_tcp_state; written by state.c alone */
+    uint16_t tw_flags;   /* TIME_WAIT: enum tcp_tw_flag */
     union {
         uint32_t tw_wnd; /* TIME_WAIT: window last offered, bytes */
         struct {         /* a connection: high words of its byte counts */
@@ -288,6 +289,7 @@ struct tcp_conn {
     uint32_t read, written;  /* low words of the bytes of its life */
 };
 _Static_assert(sizeof(struct tcp_conn) <= 224, "an idle endpoint's cost");
+_Static_assert(offsetof(struct tcp_conn, node) % ARENA_GRAIN == 0, "as tags.h");
 
 /* ---- half-open ---- */
 
@@ -398,8 +400,8 @@ enum { TCP_LISTEN_BUCKETS = 256, TCP_PORT_BUCKETS = 1024 };
 struct tcp {
     struct env *env;
     struct ip *ip;
-    struct buckets buckets; /* of the nodes below: demux.c */
-    uint32_t nodes;
+    struct tags table; /* what has a tuple: demux.c */
+    struct tags loose; /* connections that have none */
     struct tcp_conn *dirty_head, *dirty_tail;
     struct tcp_request *dirty_request_head, *dirty_request_tail;
     struct tcp_reply *replies, *replies_tail;
@@ -420,16 +422,8 @@ struct tcp {
     struct tcp_connects *connects[65536 / TCP_CONNECTS];
 };
 
-static inline struct tcp_node *tcp_node_of(struct chain *link) {
-    return (struct tcp_node *)link;
-}
-
-/* The nodes of bucket i: from the first one on by tcp_along. */
-static inline struct tcp_node *tcp_bucket(const struct tcp *tcp, size_t i) {
-    return tcp_node_of(buckets_at(&tcp->buckets, i)->next);
-}
-static inline struct tcp_node *tcp_along(const struct tcp_node *n) {
-    return tcp_node_of(n->link.next);
+static inline struct tcp_node *tcp_node_of(struct tag_node *tag) {
+    return (struct tcp_node *)tag;
 }
 
 static inline uint32_t tcp_now_ms(const struct tcp *tcp) {

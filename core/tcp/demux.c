@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which connection a segment belongs to: one hash, keyed so that nobody outside
- * can choose collisions, on the 4-tuple, for connections, half-open ones and
- * TIME_WAIT alike. Sockets without a tuple lie in the same buckets (so that all
- * are found by walking them) but are never found by a segment. Listeners are by
- * port.
+ * Which connection a segment belongs to: one table (base/tags.h), hashed with a
+ * key so that nobody outside can choose collisions, by the 4-tuple, for
+ * connections, half-open ones and TIME_WAIT alike. Sockets without a tuple are
+ * kept in a table of their own, so that all are found by walking both.
+ * Listeners are by port.
  */
 #include <assert.h>
 
@@ -30,84 +30,41 @@ struct tcp_tuple tcp_tw_tuple(const struct tcp_tw *tw) {
 }
 
 static uint32_t conn_hash(const struct tcp *tcp, const struct tcp_conn *c) {
-    if (!(c->flags & CONN_HASHED))
-        return place_hash(tcp, c);
     const struct tcp_tuple t = tcp_conn_tuple(c);
     return tcp_tuple_hash(tcp, &t);
 }
 
-static uint32_t node_hash(const struct tcp *tcp, struct tcp_node *n) {
-    struct tcp_tuple t;
-    switch ((enum tcp_node_kind)n->kind) {
-    case TCP_NODE_CONN:
-        return conn_hash(tcp, tcp_conn_of_node(n));
-    case TCP_NODE_REQUEST:
-        return tcp_tuple_hash(tcp, &tcp_request_of(n)->t);
-    case TCP_NODE_TW:
-        t = tcp_tw_tuple(tcp_tw_of(n));
-        return tcp_tuple_hash(tcp, &t);
-    }
-    assert(!"a node has a kind");
-    return 0;
-}
-
-/* One more bucket, for a part of the nodes of another. */
-static void grow(struct tcp *tcp) {
-    struct buckets_split s;
-    if (!buckets_split(&tcp->buckets, &s))
-        return;
-    struct chain *stay = s.from, *go = s.to;
-    while (stay->next) {
-        struct chain *link = stay->next;
-        if (node_hash(tcp, tcp_node_of(link)) & s.bit) {
-            stay->next = link->next;
-            link->next = NULL;
-            go = go->next = link;
-        } else {
-            stay = link;
-        }
-    }
-}
-
-static void insert(struct tcp *tcp, struct tcp_node *n, uint32_t hash) {
-    if (tcp->nodes++ > tcp->buckets.n)
-        grow(tcp);
-    struct chain *head = buckets_home(&tcp->buckets, hash);
-    n->link.next = head->next;
-    head->next = &n->link;
-}
-
-static void take_out(struct tcp *tcp, struct tcp_node *n, uint32_t hash) {
-    struct chain *before = buckets_home(&tcp->buckets, hash);
-    while (before->next != &n->link) {
-        assert(before->next);
-        before = before->next;
-    }
-    before->next = n->link.next;
-    n->link.next = NULL;
-    tcp->nodes--;
-}
-
 void tcp_hash_conn(struct tcp *tcp, struct tcp_conn *c, bool by_tuple) {
-    if (by_tuple)
+    if (by_tuple) {
         c->flags |= CONN_HASHED;
-    else
+        tags_insert(&tcp->table, &c->node.tag, conn_hash(tcp, c));
+    } else {
         c->flags &= ~(uint32_t)CONN_HASHED;
-    insert(tcp, &c->node, conn_hash(tcp, c));
+        tags_insert(&tcp->loose, &c->node.tag, place_hash(tcp, c));
+    }
 }
 
 void tcp_unhash_conn(struct tcp *tcp, struct tcp_conn *c) {
-    take_out(tcp, &c->node, conn_hash(tcp, c));
+    if (c->flags & CONN_HASHED)
+        tags_remove(&tcp->table, &c->node.tag, conn_hash(tcp, c));
+    else
+        tags_remove(&tcp->loose, &c->node.tag, place_hash(tcp, c));
 }
 
 void tcp_hash_node(struct tcp *tcp, struct tcp_node *n,
                    const struct tcp_tuple *t) {
-    insert(tcp, n, tcp_tuple_hash(tcp, t));
+    tags_insert(&tcp->table, &n->tag, tcp_tuple_hash(tcp, t));
+}
+
+void tcp_hash_conn_for(struct tcp *tcp, struct tcp_conn *c,
+                       struct tcp_request *r) {
+    c->flags |= CONN_HASHED;
+    tags_replace(&tcp->table, &r->node.tag, &c->node.tag, conn_hash(tcp, c));
 }
 
 void tcp_unhash_node(struct tcp *tcp, struct tcp_node *n,
                      const struct tcp_tuple *t) {
-    take_out(tcp, n, tcp_tuple_hash(tcp, t));
+    tags_remove(&tcp->table, &n->tag, tcp_tuple_hash(tcp, t));
 }
 
 static bool node_is(struct tcp_node *n, const struct tcp_tuple *t) {
@@ -117,9 +74,8 @@ static bool node_is(struct tcp_node *n, const struct tcp_tuple *t) {
     switch ((enum tcp_node_kind)n->kind) {
     case TCP_NODE_CONN:
         c = tcp_conn_of_node(n);
-        return c->flags & CONN_HASHED && c->ep.lport == t->lport &&
-               c->ep.rport == t->rport && c->ep.raddr == t->raddr &&
-               c->ep.laddr == t->laddr;
+        return c->ep.lport == t->lport && c->ep.rport == t->rport &&
+               c->ep.raddr == t->raddr && c->ep.laddr == t->laddr;
     case TCP_NODE_REQUEST:
         r = tcp_request_of(n);
         return r->t.lport == t->lport && r->t.rport == t->rport &&
@@ -132,11 +88,38 @@ static bool node_is(struct tcp_node *n, const struct tcp_tuple *t) {
     return false;
 }
 
+/* All of what is most likely a connection, before it is needed: its lines come
+ * from memory at the same time. */
+static void ask_for(struct tcp_node *n) {
+    const char *c = (const char *)tcp_conn_of_node(n);
+    for (size_t at = 0; at < sizeof(struct tcp_conn); at += 64)
+        __builtin_prefetch(c + at);
+}
+
 struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t) {
-    struct chain *at = buckets_home(&tcp->buckets, tcp_tuple_hash(tcp, t));
-    while ((at = at->next))
-        if (node_is(tcp_node_of(at), t))
-            return tcp_node_of(at);
+    const struct tags *table = &tcp->table;
+    uint32_t hash = tcp_tuple_hash(tcp, t);
+    const uint64_t *e = tags_first(table, hash);
+    for (; e; e = tags_next(table, e, hash)) {
+        struct tcp_node *n = tcp_node_of(tags_node(table, *e));
+        ask_for(n);
+        if (node_is(n, t))
+            return n;
+    }
+    return NULL;
+}
+
+struct tcp_node *tcp_walk(struct tcp *tcp, struct tcp_walk *at) {
+    for (; at->loose < 2; at->loose++, at->line = 0) {
+        const struct tags *t = at->loose ? &tcp->loose : &tcp->table;
+        for (; at->line < t->n; at->line++, at->place = 0) {
+            struct tag_node *tag = tags_nth(t, at->line, at->place);
+            if (tag) {
+                at->place++;
+                return tcp_node_of(tag);
+            }
+        }
+    }
     return NULL;
 }
 

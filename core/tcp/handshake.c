@@ -253,7 +253,6 @@ struct tcp_conn *tcp_request_to_conn(struct tcp *tcp, struct tcp_request *r) {
     struct tcp_conn *c = tcp_conn_create(tcp);
     if (!c)
         return NULL;
-    tcp_unhash_conn(tcp, c);
     tcp_state_init(&c->node, WEIR_TCP_SYN_RECV);
     inherit(tcp, c, r->listener);
     c->ep.laddr = r->t.laddr;

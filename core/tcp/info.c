@@ -163,32 +163,40 @@ static void info_node(struct tcp *tcp, struct tcp_node *n,
     }
 }
 
-/* The cursor: bucket above, place in its chain below; listeners follow. */
+enum { CURSOR_WHICH = 60, CURSOR_LINE = 24 };
+
+static uint64_t cursor_of(const struct tcp_walk *at) {
+    return (uint64_t)at->loose << CURSOR_WHICH |
+           (uint64_t)at->line << CURSOR_LINE | at->place;
+}
+
+/* The cursor: which table (the listeners' is the last), line and place. */
 int tcp_info_next(struct tcp *tcp, uint64_t *cursor,
                   struct weir_sockinfo *out) {
-    uint64_t bucket = *cursor >> 24, place = *cursor & 0xffffff;
-    for (; bucket < tcp->buckets.n; bucket++, place = 0) {
-        struct tcp_node *n = tcp_bucket(tcp, bucket);
-        for (uint64_t i = 0; n && i < place; i++)
-            n = tcp_along(n);
-        if (!n)
-            continue;
+    struct tcp_walk at = {
+        .line = *cursor >> CURSOR_LINE & 0xfffffffff,
+        .place = *cursor & 0xffffff,
+        .loose = (unsigned)(*cursor >> CURSOR_WHICH),
+    };
+    struct tcp_node *n = tcp_walk(tcp, &at);
+    if (n) {
         info_node(tcp, n, out);
-        *cursor = bucket << 24 | (place + 1);
+        *cursor = cursor_of(&at);
         return 1;
     }
-    for (; bucket < tcp->buckets.n + TCP_LISTEN_BUCKETS; bucket++, place = 0) {
-        struct tcp_listener *l = tcp->listeners[bucket - tcp->buckets.n];
-        for (uint64_t i = 0; l && i < place; i++)
+    for (; at.line < TCP_LISTEN_BUCKETS; at.line++, at.place = 0) {
+        struct tcp_listener *l = tcp->listeners[at.line];
+        for (size_t i = 0; l && i < at.place; i++)
             l = l->next;
         if (!l)
             continue;
         *out = (struct weir_sockinfo){0};
         info_listener(l, out);
-        *cursor = bucket << 24 | (place + 1);
+        at.place++;
+        *cursor = cursor_of(&at);
         return 1;
     }
-    *cursor = bucket << 24;
+    *cursor = cursor_of(&at);
     return 0;
 }
 

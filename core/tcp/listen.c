@@ -95,18 +95,23 @@ static void unlist_request(struct tcp_listener *l, struct tcp_request *r) {
     l->half_open--;
 }
 
-void tcp_request_end(struct tcp *tcp, struct tcp_request *r,
-                     enum weir_reason reason) {
+/* It is in no table any more. */
+static void request_free(struct tcp *tcp, struct tcp_request *r) {
     wheel_disarm(tcp->env->wheel, &r->timer);
     unlist_request(r->listener, r);
-    tcp_unhash_node(tcp, &r->node, &r->t);
-    if (reason != WEIR_NONE)
-        tcp_state_note(tcp, &r->t, 0, WEIR_TCP_SYN_RECV, WEIR_TCP_CLOSED,
-                       reason);
     if (r->flags & REQ_DIRTY)
         r->flags |= REQ_GONE;
     else
         arena_free(tcp->env->arena, r, sizeof(*r));
+}
+
+void tcp_request_end(struct tcp *tcp, struct tcp_request *r,
+                     enum weir_reason reason) {
+    tcp_unhash_node(tcp, &r->node, &r->t);
+    if (reason != WEIR_NONE)
+        tcp_state_note(tcp, &r->t, 0, WEIR_TCP_SYN_RECV, WEIR_TCP_CLOSED,
+                       reason);
+    request_free(tcp, r);
 }
 
 static void options_agree(struct tcp *tcp, struct tcp_request *r,
@@ -309,8 +314,8 @@ static void complete(struct tcp *tcp, struct tcp_request *r,
         tcp_segment_drop(env, seg, WEIR_NOMEM, endpoint_sock(&l->ep));
         return;
     }
-    tcp_request_end(tcp, r, WEIR_NONE);
-    tcp_hash_conn(tcp, c, true);
+    tcp_hash_conn_for(tcp, c, r);
+    request_free(tcp, r);
     tcp_port_share(tcp, c);
     COUNT(env, Tcp, PassiveOpens);
     queue_event(tcp, l, true);

@@ -179,10 +179,11 @@ static void mark_conflicts(struct tcp *tcp, const struct tcp_bind *want,
                            bool relax, uint8_t taken[8192]) {
     struct tcp_bind b;
     uint16_t port;
-    for (size_t i = 0; i < tcp->buckets.n; i++)
-        for (struct tcp_node *n = tcp_bucket(tcp, i); n; n = tcp_along(n))
-            if (holds_by_connect(n, &b, &port) && conflict(&b, want, relax))
-                taken[port / 8] |= (uint8_t)(1u << port % 8);
+    struct tcp_walk at = {0};
+    struct tcp_node *n;
+    while ((n = tcp_walk(tcp, &at)))
+        if (holds_by_connect(n, &b, &port) && conflict(&b, want, relax))
+            taken[port / 8] |= (uint8_t)(1u << port % 8);
 }
 
 static bool binds_conflict(struct tcp *tcp, uint16_t port,
@@ -276,11 +277,11 @@ int tcp_port_any(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 /* Is the tuple free? A TIME_WAIT that may be reused makes way. */
-static bool tuple_free(struct tcp *tcp, const struct tcp_tuple *t, bool bound) {
+static bool tuple_free(struct tcp *tcp, const struct tcp_tuple *t, bool bound,
+                       struct tcp_tw **before) {
     struct tcp_node *n = tcp_lookup(tcp, t);
-    if (!n)
-        return true;
-    return n->kind == TCP_NODE_TW && tcp_tw_reusable(tcp, tcp_tw_of(n), bound);
+    *before = n && n->kind == TCP_NODE_TW ? tcp_tw_of(n) : NULL;
+    return !n || (*before && tcp_tw_reusable(tcp, *before, bound));
 }
 
 /* Of several stacks with one address: do the answers come to this one? */
@@ -297,10 +298,11 @@ static bool bound_by_bind(struct tcp *tcp, uint16_t port) {
 }
 
 /* RFC 6056 3.3.4: from a keyed hash of the destination, then onwards. */
-int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
+int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c,
+                     struct tcp_tw **before) {
     struct tcp_tuple t = tcp_conn_tuple(c);
     if (c->flags & CONN_PORT) {
-        if (tuple_free(tcp, &t, true) && answers_come_here(tcp, &t))
+        if (tuple_free(tcp, &t, true, before) && answers_come_here(tcp, &t))
             return 0;
         return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_ADDR_IN_USE);
     }
@@ -313,7 +315,7 @@ int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c) {
     for (uint32_t i = 0; i < n; i++) {
         t.lport = nth_port(s, start + i, 0);
         if (!answers_come_here(tcp, &t) || bound_by_bind(tcp, t.lport) ||
-            !tuple_free(tcp, &t, false))
+            !tuple_free(tcp, &t, false, before))
             continue;
         *turn = (*turn + i + 1) % n;
         return take(tcp, c, t.lport);

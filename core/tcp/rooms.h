@@ -18,6 +18,7 @@ static inline void tcp_touch(struct tcp *tcp, struct tcp_conn *c) {
 
 /* ---- tcp.c: lives of connections ---- */
 
+/* In no table yet: tcp_hash_conn is the next step. */
 struct tcp_conn *tcp_conn_create(struct tcp *tcp);
 /* Free it and all it holds; sends nothing, tells nobody. */
 void tcp_conn_destroy(struct tcp *tcp, struct tcp_conn *c);
@@ -50,6 +51,9 @@ void tcp_hash_conn(struct tcp *tcp, struct tcp_conn *c, bool by_tuple);
 void tcp_unhash_conn(struct tcp *tcp, struct tcp_conn *c);
 void tcp_hash_node(struct tcp *tcp, struct tcp_node *n,
                    const struct tcp_tuple *t);
+/* In the place of what had that tuple before. */
+void tcp_hash_conn_for(struct tcp *tcp, struct tcp_conn *c,
+                       struct tcp_request *r);
 void tcp_unhash_node(struct tcp *tcp, struct tcp_node *n,
                      const struct tcp_tuple *t);
 struct tcp_tuple tcp_tw_tuple(const struct tcp_tw *tw);
@@ -59,6 +63,13 @@ struct tcp_listener *tcp_lookup_listener(struct tcp *tcp,
                                          const struct tcp_tuple *t,
                                          unsigned ifindex);
 uint32_t tcp_tuple_hash(const struct tcp *tcp, const struct tcp_tuple *t);
+/* All nodes, one after another, from {0} on; NULL: no more. None is passed over
+ * while none is added or taken away. */
+struct tcp_walk {
+    size_t line, place;
+    unsigned loose;
+};
+struct tcp_node *tcp_walk(struct tcp *tcp, struct tcp_walk *at);
 
 /* ---- port.c ---- */
 
@@ -67,8 +78,10 @@ int tcp_port_bind(struct tcp *tcp, struct tcp_conn *c, uint16_t port);
 /* A free port, for bind() of port 0 and listen() without bind(). */
 int tcp_port_any(struct tcp *tcp, struct tcp_conn *c);
 /* For connect(): raddr, rport and laddr are set; finds a port where there is
- * none yet. 0 or -EADDRNOTAVAIL. */
-int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c);
+ * none yet. 0 or -EADDRNOTAVAIL. *before: the TIME_WAIT whose tuple it is,
+ * which is to make way; NULL: none. */
+int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c,
+                     struct tcp_tw **before);
 /* An accepted connection holds its listener's port too. */
 void tcp_port_share(struct tcp *tcp, struct tcp_conn *child);
 void tcp_port_release(struct tcp *tcp, struct tcp_conn *c);

@@ -45,7 +45,9 @@ struct tcp *tcp_create(struct env *env, struct ip *ip) {
         return NULL;
     tcp->env = env;
     tcp->ip = ip;
-    if (!buckets_init(&tcp->buckets, env->arena)) {
+    if (!tags_init(&tcp->table, env->arena) ||
+        !tags_init(&tcp->loose, env->arena)) {
+        tags_fini(&tcp->table);
         arena_free(env->arena, tcp, sizeof(*tcp));
         return NULL;
     }
@@ -75,6 +77,13 @@ static void destroy_node(struct tcp *tcp, struct tcp_node *n) {
     }
 }
 
+static void destroy_all(struct tcp *tcp, const struct tags *t) {
+    struct tag_node *tag;
+    for (size_t i = 0; i < t->n; i++)
+        while ((tag = tags_nth(t, i, 0)))
+            destroy_node(tcp, tcp_node_of(tag));
+}
+
 static void free_pools(struct tcp *tcp) {
     struct weir_arena *a = tcp->env->arena;
     while (tcp->tx_pool) {
@@ -92,15 +101,15 @@ static void free_pools(struct tcp *tcp) {
 
 void tcp_destroy(struct tcp *tcp) {
     tcp->destroying = true;
-    for (size_t i = 0; i < tcp->buckets.n; i++)
-        while (tcp_bucket(tcp, i))
-            destroy_node(tcp, tcp_bucket(tcp, i));
+    destroy_all(tcp, &tcp->table);
+    destroy_all(tcp, &tcp->loose);
     for (unsigned i = 0; i < TCP_LISTEN_BUCKETS; i++)
         while (tcp->listeners[i])
             tcp_listener_free(tcp, tcp->listeners[i]);
     wheel_disarm(tcp->env->wheel, &tcp->tw_timer);
     free_pools(tcp);
-    buckets_fini(&tcp->buckets);
+    tags_fini(&tcp->table);
+    tags_fini(&tcp->loose);
     arena_free(tcp->env->arena, tcp, sizeof(*tcp));
 }
 
@@ -122,13 +131,15 @@ struct tcp_conn *tcp_conn_create(struct tcp *tcp) {
     c->rcvbuf = (uint32_t)env->sysctl.tcp_rmem[1];
     c->sndbuf = (uint32_t)env->sysctl.tcp_wmem[1];
     tcp->conns++;
-    tcp_hash_conn(tcp, c, false);
     return c;
 }
 
 struct endpoint *tcp_socket(struct tcp *tcp) {
     struct tcp_conn *c = tcp_conn_create(tcp);
-    return c ? &c->ep : NULL;
+    if (!c)
+        return NULL;
+    tcp_hash_conn(tcp, c, false);
+    return &c->ep;
 }
 
 static void work_clear(struct tcp *tcp, struct tcp_conn *c) {

@@ -25,7 +25,7 @@ static void fixture_open(uint32_t more_flags) {
     };
     stack = weir_create(&config);
     tcp = stack->tcp;
-    conn = tcp_conn_create(tcp);
+    conn = tcp_conn_of(tcp_socket(tcp));
     tcp_state_init(&conn->node, WEIR_TCP_ESTABLISHED);
     conn->flags |= more_flags;
     conn->mss = conn->adv_mss = TEST_MSS;

@@ -116,7 +116,7 @@ static void window_never_shrinks(void **state) {
 
 static struct tcp_conn *bound(uint32_t addr, uint16_t port, uint16_t flags,
                               int *r) {
-    struct tcp_conn *c = tcp_conn_create(tcp);
+    struct tcp_conn *c = tcp_conn_of(tcp_socket(tcp));
     c->ep.laddr = addr;
     c->ep.flags |= flags;
     *r = tcp_port_bind(tcp, c, port);
