@@ -34,7 +34,9 @@
 #define PAUSE_MOST 2048000000 /* up to this */
 #define STAY_NS 128000000u    /* before a look apart; likewise */
 #define STAY_MOST 2048000000
-#define DEPTH 8 /* of descendants that are searched */
+#define BULK_BYTES 16384 /* so many at once are work in themselves, */
+#define BULK_UNIT 4096   /* for each of these as much as to be asked */
+#define DEPTH 8          /* of descendants that are searched */
 
 struct bound {
     pid_t tid;
@@ -261,8 +263,7 @@ static uint64_t near_deadline(struct loop_passer *p) {
     return n->state == APART ? UINT64_MAX : n->begin_ns + WINDOW_NS;
 }
 
-void near_saw(struct near *n, pid_t tid) {
-    n->asked++;
+static void see(struct near *n, pid_t tid) {
     for (unsigned i = 0; i < n->nseen; i++)
         if (n->seen[i] == tid)
             return;
@@ -270,6 +271,18 @@ void near_saw(struct near *n, pid_t tid) {
         n->seen[n->nseen++] = tid;
     else
         n->too_many = tid > 0;
+}
+
+void near_saw(struct near *n, pid_t tid) {
+    n->asked++;
+    see(n, tid);
+}
+
+void near_moved(struct near *n, pid_t tid, size_t bytes) {
+    if (bytes < BULK_BYTES)
+        return;
+    n->asked += (unsigned)(bytes / BULK_UNIT);
+    see(n, tid);
 }
 
 void near_let_go(struct near *n) {

@@ -19,6 +19,8 @@ void near_destroy(struct near *n);
 
 /* That thread asked something of the stack: a call, or bytes in a carrier. */
 void near_saw(struct near *n, pid_t tid);
+/* Bytes were taken from that thread's carrier, or put into it. */
+void near_moved(struct near *n, pid_t tid, size_t bytes);
 /* Let everybody run where they like, now: before a fork of ours, or when a
  * program asks where it may run. */
 void near_let_go(struct near *n);
