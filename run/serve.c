@@ -96,6 +96,7 @@ void end_free(struct end *e) {
     datagram_close(e);
     end_unwatch(e);
     stream_unlisten(e);
+    pace_forget(e);
     if (e->path[0])
         unlink(e->path);
     if (e->out.buf)
@@ -175,12 +176,16 @@ static bool serve_pass(struct loop_passer *p, uint64_t now) {
         (struct serve *)((char *)p - offsetof(struct serve, passer));
     if (now >= sv->sweep_ns)
         sweep(sv, SWEEP_MOST);
+    if (sv->paced)
+        pace_pass(sv, now);
     return false;
 }
 
 static uint64_t serve_deadline(struct loop_passer *p) {
-    return ((struct serve *)((char *)p - offsetof(struct serve, passer)))
-        ->sweep_ns;
+    const struct serve *sv =
+        (struct serve *)((char *)p - offsetof(struct serve, passer));
+    uint64_t due = pace_deadline(sv);
+    return due < sv->sweep_ns ? due : sv->sweep_ns;
 }
 
 static void from_agent(struct proto_pipe *p, const struct proto *m,

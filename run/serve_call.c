@@ -140,19 +140,19 @@ weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
                     (uint32_t)(e->sock + 1), cause, loop_now(e->sv->loop));
     if (!ev)
         return 0;
-    struct weir_sockinfo info = {.sock = 0};
-    weir_sockinfo(end_stack(e), e->sock, &info);
+    struct weir_queues q = {.copies = 0};
+    weir_queues(end_stack(e), e->sock, &q);
     int parked = 0;
     if (!out && e->full)
         ioctl(e->src.fd, TIOCOUTQ, &parked);
     ev->data.pid = e->pid;
     ev->data.bytes = bytes;
-    ev->data.queue = out ? info.tx_queue : info.rx_queue;
+    ev->data.queue = out ? q.tx_queue : q.rx_queue;
     ev->data.parked = (uint32_t)parked;
     ev->data.total = out ? e->bytes_out : e->bytes_in;
     ev->data.out = out;
     /* In: with the copy into the carrier; the program's read makes one more. */
-    ev->data.copies = (uint8_t)(out ? CARRIER_COPIES : info.copies + 1);
+    ev->data.copies = (uint8_t)(out ? CARRIER_COPIES : q.copies + 1);
     ev->flags = WEIR_EVF_SYNTHETIC;
     return ev->id;
 }

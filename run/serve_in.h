@@ -66,6 +66,12 @@ struct end {
     weir_event_id because;       /* behind the last change the core told */
     bool traced;                 /* every call is seen: bytes need no record */
     struct weir_slice out;       /* read from the carrier, not yet taken */
+    /* serve_pace.c */
+    uint64_t peer;          /* carrier of the other end; 0: not looked for */
+    struct end *next_paced; /* waits for that one's program to read, */
+    bool paced;
+    uint64_t due_ns;   /* until then; */
+    uint64_t moved_ns; /* when bytes went into this carrier last */
     struct end *next_listener;
     uint16_t port;                /* listening: where, */
     struct waiting *head, **tail; /* and who waits */
@@ -92,6 +98,7 @@ struct serve {
     struct serve_conn *conns;
     struct end *end[ENDS];
     struct end *listeners;
+    struct end *paced; /* who waits for his peer to read */
     unsigned sweep_at; /* chain where the next sweep begins */
     struct loop_passer passer;
     uint64_t sweep_ns;
@@ -161,6 +168,16 @@ void relay_begin(struct end *e); /* throw the filler away: it is connected */
 void relay_in(struct end *e);    /* core to program */
 void end_reset(struct end *e);
 void end_released(struct end *e);
+
+/* ---- serve_pace.c ---- */
+/* Shall its program's bytes stay in the carrier for now? */
+bool pace_waits(struct end *e);
+/* Bytes went into the carrier: whoever waited for that goes on. Any end may be
+ * gone afterwards. */
+void pace_moved(struct end *e);
+void pace_forget(struct end *e);
+uint64_t pace_deadline(const struct serve *sv);
+void pace_pass(struct serve *sv, uint64_t now);
 
 /* ---- serve_udp.c ---- */
 int datagram_open(struct end *e, const char *path);

@@ -159,6 +159,8 @@ static void drain(struct end *e, bool look) {
     while (weir_ready(s, e->sock) & (WEIR_OUT | WEIR_ERR | WEIR_HUP)) {
         if (e->urgent && urgent_out(e, s))
             continue;
+        if (!look && pace_waits(e))
+            return;
         ssize_t n = whole && !look ? -EAGAIN : take(e, &whole);
         if (n <= 0) {
             no_more(e, s, n);
@@ -263,6 +265,8 @@ void relay_in(struct end *e) {
         e->waited = false;
         end_tell(e, PROTO_WAIT, 0);
     }
+    if (e->bytes_in != before)
+        pace_moved(e);
 }
 
 /* ---- ends ---- */

@@ -17,6 +17,20 @@ int weir_sockinfo(struct weir_stack *s, int sock, struct weir_sockinfo *out) {
     return 0;
 }
 
+int weir_queues(struct weir_stack *s, int sock, struct weir_queues *out) {
+    struct endpoint *e = handle_get(s, sock);
+    if (!e)
+        return env_fail(&s->env, EBADF, WEIR_BAD_STATE);
+    if (e->kind == ENDPOINT_TCP) {
+        tcp_queues(e, out);
+        return 0;
+    }
+    struct weir_sockinfo info;
+    weir_sockinfo(s, sock, &info);
+    *out = (struct weir_queues){info.rx_queue, info.tx_queue, info.copies};
+    return 0;
+}
+
 /* The cursor's top bit tells the transport; below it is the transport's own. */
 #define CURSOR_UDP (UINT64_C(1) << 63)
 

@@ -125,6 +125,13 @@ void tcp_info(struct tcp *tcp, struct endpoint *ep, struct weir_sockinfo *out) {
         info_conn(tcp, tcp_conn_of(ep), out);
 }
 
+void tcp_queues(const struct endpoint *ep, struct weir_queues *out) {
+    const struct tcp_work *w = ((const struct tcp_conn *)ep)->work;
+    out->rx_queue = w ? w->rcvq.bytes : 0;
+    out->tx_queue = w ? w->sendq.bytes : 0;
+    out->copies = (uint8_t)endpoint_copies_in(ep);
+}
+
 static void info_tuple(const struct tcp_tuple *t, unsigned state,
                        struct weir_sockinfo *out) {
     out->sock = -1;

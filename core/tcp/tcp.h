@@ -54,6 +54,8 @@ void tcp_abort(struct tcp *tcp, struct endpoint *ep, enum weir_reason reason);
 int tcp_disconnect(struct tcp *tcp, struct endpoint **ep);
 unsigned tcp_ready(struct tcp *tcp, struct endpoint *ep); /* poll(2)'s mask */
 void tcp_info(struct tcp *tcp, struct endpoint *ep, struct weir_sockinfo *out);
+/* Of a connection. */
+void tcp_queues(const struct endpoint *ep, struct weir_queues *out);
 /* Those without a handle too: TIME_WAIT, half-open, orphans. */
 int tcp_info_next(struct tcp *tcp, uint64_t *cursor, struct weir_sockinfo *out);
 int tcp_holder(struct tcp *tcp, const struct weir_endpoint *local,

@@ -188,6 +188,12 @@ struct weir_sockinfo {
     weir_event_id cause;     /* event behind that */
 };
 int weir_sockinfo(struct weir_stack *s, int sock, struct weir_sockinfo *out);
+/* Of these what changes with every segment, for who asks that often. */
+struct weir_queues {
+    uint32_t rx_queue, tx_queue;
+    uint8_t copies;
+};
+int weir_queues(struct weir_stack *s, int sock, struct weir_queues *out);
 /* Iterate over all sockets, handles or not: start with *cursor = 0; 1 while
  * there is one, 0 at the end. The stack must not change meanwhile. */
 int weir_sockinfo_next(struct weir_stack *s, uint64_t *cursor,
