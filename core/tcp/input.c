@@ -14,21 +14,22 @@ static struct weir_event *record_received(struct tcp *tcp,
                                           uint32_t sock, uint32_t wnd_shift) {
     struct env *env = tcp->env;
     env->cause = seg->pkt->event;
-    struct weir_event *ev = env_record(env, WEIR_EV_SEGMENT_RECEIVED, sock);
-    if (!ev)
-        return NULL;
-    ev->seg.src = seg->t.raddr;
-    ev->seg.dst = seg->t.laddr;
-    ev->seg.sport = seg->t.rport;
-    ev->seg.dport = seg->t.lport;
-    ev->seg.seq = seg->h.seq;
-    ev->seg.ack = seg->h.ack;
-    ev->seg.len = seg->len;
-    ev->seg.win = (uint32_t)seg->h.window << wnd_shift;
-    ev->seg.proto = 6;
-    ev->seg.tcp_flags = seg->h.flags;
-    ev->seg.nth = 1;
-    env->cause = ev->id;
+    const struct tcp_told told = {
+        .src = seg->t.raddr,
+        .dst = seg->t.laddr,
+        .sport = seg->t.rport,
+        .dport = seg->t.lport,
+        .seq = seg->h.seq,
+        .ack = seg->h.ack,
+        .len = seg->len,
+        .wnd = (uint32_t)seg->h.window << wnd_shift,
+        .flags = seg->h.flags,
+        .nth = 1,
+    };
+    struct weir_event *ev =
+        tcp_tell(env, WEIR_EV_SEGMENT_RECEIVED, sock, &told);
+    if (ev)
+        env->cause = ev->id;
     return ev;
 }
 

@@ -413,6 +413,8 @@ void tcp_loss_retransmitted(struct tcp *tcp, struct tcp_conn *c) {
  * halved for each RTO that passed, down to the initial window. */
 void tcp_loss_idle(struct tcp *tcp, struct tcp_conn *c) {
     uint64_t idle = (uint64_t)(tcp_now_ms(tcp) - c->tx_ms) * NS_PER_MS;
+    if (idle <= (uint64_t)tcp->env->sysctl.tcp_rto_min_us * 1000)
+        return; /* less than any RTO */
     uint64_t rto = tcp_rto_base_ns(tcp, c);
     if (!tcp->env->sysctl.tcp_slow_start_after_idle || idle <= rto)
         return;

@@ -87,8 +87,10 @@ static void send_ack(struct tcp *tcp, struct tcp_conn *c) {
     struct weir_pkt *pkt = weir_pkt_alloc(tcp->env->arena, WEIR_PKT_ROOM);
     if (!pkt)
         return; /* still owed; the peer's next segment asks again */
-    tcp_out_fill(tcp, c, &out, WEIR_ACK, c->snd.nxt);
     ack_sent(c);
+    if (tcp_emit(tcp, c, pkt, c->snd.nxt, WEIR_ACK, 1))
+        return;
+    tcp_out_fill(tcp, c, &out, WEIR_ACK, c->snd.nxt);
     tcp_segment_send(tcp->env, tcp->ip, pkt, &out);
 }
 
@@ -117,23 +119,27 @@ static uint8_t tx_header_flags(const struct tcp_conn *c,
 static bool send_record(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx,
                         struct weir_pkt *pkt, uint32_t payload) {
     struct tcp_work *w = c->work;
+    uint8_t flags = tx_header_flags(c, tx);
+    if (payload > c->mss)
+        pkt->gso_size = c->mss;
+    tcp_tx_sent(tcp, c, tx);
+    if (!w->stuck_since)
+        w->stuck_since = tcp->env->now;
+    if (flags & WEIR_ACK)
+        ack_sent(c);
+    if (payload)
+        c->tx_ms = tcp_now_ms(tcp);
+    uint8_t nth = (uint8_t)(tx->nth < 255 ? tx->nth : 255);
+    if (tcp_emit(tcp, c, pkt, tx->seq, flags, nth))
+        return true;
     struct tcp_out out;
-    tcp_out_fill(tcp, c, &out, tx_header_flags(c, tx), tx->seq);
+    tcp_out_fill(tcp, c, &out, flags, tx->seq);
+    out.nth = nth;
     if (c->flags & CONN_URG_SEND && seq_gt(w->snd_up, tx->seq) &&
         seq_diff(w->snd_up, tx->seq) < 65536) {
         out.h.flags |= WEIR_URG; /* RFC 6093 2.1: one past the urgent byte */
         out.h.urgent = (uint16_t)seq_diff(w->snd_up, tx->seq);
     }
-    if (payload > c->mss)
-        pkt->gso_size = c->mss;
-    tcp_tx_sent(tcp, c, tx);
-    out.nth = (uint8_t)(tx->nth < 255 ? tx->nth : 255);
-    if (!w->stuck_since)
-        w->stuck_since = tcp->env->now;
-    if (out.h.flags & WEIR_ACK)
-        ack_sent(c);
-    if (payload)
-        c->tx_ms = tcp_now_ms(tcp);
     tcp_segment_send(tcp->env, tcp->ip, pkt, &out);
     return true;
 }

@@ -66,22 +66,22 @@ static void record(struct tcp *tcp, const struct tcp_conn *c,
                    const struct weir_pkt *pkt, const struct expected *x) {
     struct env *env = tcp->env;
     env->cause = pkt->event;
+    const struct tcp_told told = {
+        .src = c->ep.raddr,
+        .dst = c->ep.laddr,
+        .sport = c->ep.rport,
+        .dport = c->ep.lport,
+        .seq = x->h.seq,
+        .ack = x->h.ack,
+        .len = x->len,
+        .wnd = x->wnd,
+        .flags = x->h.flags,
+        .nth = 1,
+    };
     struct weir_event *ev =
-        env_record(env, WEIR_EV_SEGMENT_RECEIVED, endpoint_sock(&c->ep));
-    if (!ev)
-        return;
-    ev->seg.src = c->ep.raddr;
-    ev->seg.dst = c->ep.laddr;
-    ev->seg.sport = c->ep.rport;
-    ev->seg.dport = c->ep.lport;
-    ev->seg.seq = x->h.seq;
-    ev->seg.ack = x->h.ack;
-    ev->seg.len = x->len;
-    ev->seg.win = x->wnd;
-    ev->seg.proto = 6;
-    ev->seg.tcp_flags = x->h.flags;
-    ev->seg.nth = 1;
-    env->cause = ev->id;
+        tcp_tell(env, WEIR_EV_SEGMENT_RECEIVED, endpoint_sock(&c->ep), &told);
+    if (ev)
+        env->cause = ev->id;
 }
 
 /* RFC 7323 5.3 R3, and when the peer was last heard of. */

@@ -288,6 +288,10 @@ bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c);
 
 void tcp_output(struct tcp *tcp, struct tcp_conn *c);
 /* A header for this connection as it is now. */
+/* Send what is nearly always sent, ACK with or without PSH before the payload
+ * of `pkt`, which it takes. False: it is not plain, and nothing was done. */
+bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
+              tcp_seq seq, uint8_t flags, uint8_t nth);
 void tcp_out_fill(struct tcp *tcp, struct tcp_conn *c, struct tcp_out *out,
                   uint8_t flags, tcp_seq seq);
 /* A segment of no length: probe of a zero window or a silent peer. */

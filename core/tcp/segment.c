@@ -7,9 +7,8 @@
 
 #include <errno.h>
 
+#include "base/bytes.h"
 #include "pkt/pkt.h"
-#include "wire/ip4.h"
-#include "wire/plain.h"
 
 bool tcp_checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
     if (pkt->flags & (WEIR_PKT_CSUM_PARTIAL | WEIR_PKT_CSUM_VALID))
@@ -54,39 +53,13 @@ enum weir_reason tcp_segment_parse(struct tcp_segment *seg,
     return WEIR_NONE;
 }
 
-static void record_sent(struct env *env, struct weir_pkt *pkt,
-                        const struct tcp_out *out, uint32_t len) {
-    struct weir_event *ev = env_record(env, WEIR_EV_SEGMENT_SENT, out->sock);
-    if (!ev)
-        return;
-    pkt->event = ev->id;
-    ev->seg.src = out->t.laddr;
-    ev->seg.dst = out->t.raddr;
-    ev->seg.sport = out->t.lport;
-    ev->seg.dport = out->t.rport;
-    ev->seg.seq = out->h.seq;
-    ev->seg.ack = out->h.ack;
-    ev->seg.len = len;
-    ev->seg.win = out->wnd_bytes;
-    ev->seg.proto = IP4_PROTO_TCP;
-    ev->seg.tcp_flags = out->h.flags;
-    ev->seg.nth = out->nth;
-    ev->seg.reason = out->reason;
-}
-
 int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
                      const struct tcp_out *out) {
     if (!pkt)
         return -ENOBUFS;
     uint32_t len = pkt->len;
-    bool plain = tcp_hdr_is_plain(&out->h);
-    unsigned hlen =
-        plain ? out->h.opts ? PLAIN_TS : TCP_HDR_MIN : tcp_hdr_size(&out->h);
-    uint8_t *p = pkt_push(pkt, hlen);
-    if (plain)
-        tcp_plain_emit(p, &out->h);
-    else
-        tcp_hdr_emit(p, &out->h);
+    uint8_t *p = pkt_push(pkt, tcp_hdr_size(&out->h));
+    tcp_hdr_emit(p, &out->h);
     put16(p, out->t.lport); /* h's own are not looked at */
     put16(p + 2, out->t.rport);
     uint16_t sum =
@@ -97,7 +70,23 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     pkt->csum_offset = TCP_CSUM_OFFSET;
     pkt->owner = out->owner;
     pkt->copies = out->copies;
-    record_sent(env, pkt, out, len);
+    const struct tcp_told told = {
+        .src = out->t.laddr,
+        .dst = out->t.raddr,
+        .sport = out->t.lport,
+        .dport = out->t.rport,
+        .seq = out->h.seq,
+        .ack = out->h.ack,
+        .len = len,
+        .wnd = out->wnd_bytes,
+        .flags = out->h.flags,
+        .nth = out->nth,
+        .reason = out->reason,
+    };
+    struct weir_event *ev =
+        tcp_tell(env, WEIR_EV_SEGMENT_SENT, out->sock, &told);
+    if (ev)
+        pkt->event = ev->id;
     COUNT(env, Tcp, OutSegs);
     const struct ip_flow flow = {
         .src = weir_addr_v4(out->t.laddr),

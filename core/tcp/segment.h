@@ -8,6 +8,7 @@
 #include "ip/ip.h"
 #include "tcp/seq.h"
 #include "weir/event.h"
+#include "wire/ip4.h"
 #include "wire/tcp.h"
 
 struct tcp_range {
@@ -56,6 +57,36 @@ struct tcp_out {
     uint8_t tos, ttl, copies;
     bool df;
 };
+
+/* What a record tells of a segment. */
+struct tcp_told {
+    uint32_t src, dst;
+    uint16_t sport, dport;
+    uint32_t seq, ack, len, wnd; /* the window in bytes */
+    uint8_t flags, nth, reason;
+};
+
+static inline struct weir_event *tcp_tell(struct env *env,
+                                          enum weir_event_kind kind,
+                                          uint32_t sock,
+                                          const struct tcp_told *t) {
+    struct weir_event *ev = env_record(env, kind, sock);
+    if (!ev)
+        return NULL;
+    ev->seg.src = t->src;
+    ev->seg.dst = t->dst;
+    ev->seg.sport = t->sport;
+    ev->seg.dport = t->dport;
+    ev->seg.seq = t->seq;
+    ev->seg.ack = t->ack;
+    ev->seg.len = t->len;
+    ev->seg.win = t->wnd;
+    ev->seg.proto = IP4_PROTO_TCP;
+    ev->seg.tcp_flags = t->flags;
+    ev->seg.nth = t->nth;
+    ev->seg.reason = t->reason;
+    return ev;
+}
 
 /* Put a header before `pkt`'s payload, record SEGMENT_SENT, hand it to IP. As
  * ip_output; -ENOBUFS where `pkt` is NULL (no memory for it). */

@@ -18,25 +18,23 @@ struct tcp_plain {
     bool ts;
 };
 
-static inline bool tcp_hdr_is_plain(const struct tcp_hdr *h) {
-    return !(h->opts & ~TCP_OPT_TS);
+static inline unsigned tcp_plain_size(const struct tcp_plain *h) {
+    return h->ts ? PLAIN_TS : TCP_HDR_MIN;
 }
 
-/* As tcp_hdr_emit of a plain header, but for the ports. */
-static inline unsigned tcp_plain_emit(uint8_t *p, const struct tcp_hdr *h) {
-    bool ts = h->opts & TCP_OPT_TS;
+/* As tcp_hdr_emit, but for the ports; `sum` into the checksum field. */
+static inline void tcp_plain_emit(uint8_t *p, const struct tcp_plain *h,
+                                  uint16_t sum) {
     put32(p + 4, h->seq);
     put32(p + 8, h->ack);
-    p[12] = ts ? PLAIN_TS / 4 << 4 : TCP_HDR_MIN / 4 << 4;
-    p[13] = h->flags;
-    put16(p + 14, h->window);
-    put32(p + TCP_CSUM_OFFSET, h->urgent);
-    if (!ts)
-        return TCP_HDR_MIN;
+    put32(p + 12, (tcp_plain_size(h) / 4u) << 28 | (uint32_t)h->flags << 16 |
+                      h->window);
+    put32(p + TCP_CSUM_OFFSET, (uint32_t)sum << 16);
+    if (!h->ts)
+        return;
     put32(p + 20, PLAIN_TS_WORD);
     put32(p + 24, h->ts_val);
     put32(p + 28, h->ts_ecr);
-    return PLAIN_TS;
 }
 
 /* False where the header, of which `avail` bytes are there, is not plain. */
