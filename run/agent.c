@@ -131,7 +131,8 @@ bool call_inject(struct call *c, int fd, bool cloexec) {
 
 void call_hold(struct call *c, int why, uint64_t timeout_ns,
                void (*retry)(struct call *), void (*expired)(struct call *)) {
-    call_give_back(c);
+    if (why != HELD_SOON)
+        call_give_back(c);
     uint64_t now = loop_now(c->ag->loop);
     if (c->held == NOT_HELD)
         c->deadline_ns =
@@ -153,10 +154,8 @@ void agent_wake(struct agent *ag, uint64_t inode, int why, int result) {
         struct call *c = batch[--n];
         if (why == HELD_CONNECT || why == HELD_SOON)
             c->flags = result;
-        if (call_valid(c))
+        if (why == HELD_SOON || call_valid(c)) /* the attempt goes on anyway */
             c->retry(c);
-        else if (why == HELD_SOON)
-            c->expired(c); /* the attempt goes on without it */
         else
             call_return(c, -EINTR); /* a signal took the caller away */
     }
@@ -204,9 +203,7 @@ static void socket_gone(struct agent *ag, uint64_t inode) {
     agent_wake(ag, inode, HELD_DATA, 0);
 }
 
-void agent_message(struct agent *ag, const struct proto *m, const void *data,
-                   int fd) {
-    ag->passed = fd;
+static void message(struct agent *ag, const struct proto *m, const void *data) {
     if (m->seq) {
         for (struct call *c = ag->calls; c; c = c->next)
             if (c->seq == m->seq) {
@@ -232,6 +229,14 @@ void agent_message(struct agent *ag, const struct proto *m, const void *data,
         socket_gone(ag, m->inode);
     else if (m->op == PROTO_FREEZE)
         agent_all(ag, (int[]){SIGCONT, SIGSTOP, SIGKILL}[m->a[0] % 3]);
+}
+
+void agent_message(struct agent *ag, const struct proto *m, const void *data,
+                   int fd) {
+    ag->passed = fd;
+    message(ag, m, data);
+    if (fd >= 0)
+        close(fd);
 }
 
 void agent_say(struct agent *ag, enum agent_alarm what, pid_t pid,

@@ -33,7 +33,7 @@ void agent_destroy(struct agent *ag);
 /* The stack's side of the conversation; `agent_pipe` is ours. */
 void agent_connect(struct agent *ag, struct proto_pipe *stack);
 struct proto_pipe *agent_pipe(struct agent *ag);
-/* A message from the stack (called by the transport). fd: passed, or -1; stays
+/* A message from the stack (called by the transport). fd: passed, or -1; ours
  * the caller's. */
 void agent_message(struct agent *ag, const struct proto *m, const void *data,
                    int fd);

@@ -73,6 +73,16 @@ static int replace(struct call *c, int old) {
     return fd;
 }
 
+/* It has become writable: who watches it must see an edge. Setting the size of
+ * the send buffer, to what it is, makes one. */
+static void show_edge(struct agent *ag, int fd) {
+    socklen_t len = sizeof(ag->sndbuf);
+    if (!ag->sndbuf)
+        getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &ag->sndbuf, &len);
+    int half = ag->sndbuf / 2; /* the kernel doubles it */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+}
+
 enum attached {
     PENDING, /* the attempt is in progress */
     WATCHED, /* it stands; the call did not wait for that, but perhaps others */
@@ -99,12 +109,11 @@ static int attach(struct call *c, int fd, enum attached how) {
     struct hint *h = hint_get(ag, c->inode);
     if (how == PENDING && h)
         m.a[0] = fill(fd, &h->sndbuf);
-    else if (how == WATCHED) /* an edge for who watches it, when it is taken */
-        m.a[0] = send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+    else if (how == WATCHED)
+        show_edge(ag, fd);
     if (fresh >= 0)
         close(fresh);
     agent_note(ag, &m, NULL, end);
-    close(end);
     return 0;
 }
 
@@ -121,13 +130,8 @@ static void connect_expired(struct call *c) {
 
 /* The network has run, and the connection perhaps stands. */
 static void connect_soon(struct call *c, bool stands) {
-    uint64_t inode = c->inode;
-    int err = call_borrow(c);
     c->held = NOT_HELD;
-    if (!err && c->inode == inode)
-        err = attach(c, c->dup, stands ? WATCHED : PENDING);
-    else
-        c->inode = inode;
+    int err = attach(c, c->dup, stands ? WATCHED : PENDING);
     call_return(c, err ? err : -EINPROGRESS);
 }
 
@@ -166,7 +170,7 @@ uint64_t socket_timeout(int fd, int option) {
 
 static void connect_done(struct call *c, const struct proto *m,
                          const void *data) {
-    bool blocking = !(fcntl(c->dup, F_GETFL) & O_NONBLOCK);
+    bool blocking = !(c->flags & O_NONBLOCK);
     if (m->result == 0 && m->len > 0) { /* UDP: the stack's end has a name */
         struct sockaddr_un sun;
         char path[108] = "";
@@ -208,7 +212,8 @@ void agent_connect_call(struct call *c) {
     }
     m.a[0] = unspec;
     m.a[2] = done_before(c);
-    m.a[3] = (fcntl(c->dup, F_GETFL) & O_NONBLOCK) != 0;
+    c->flags = fcntl(c->dup, F_GETFL);
+    m.a[3] = (c->flags & O_NONBLOCK) != 0;
     set_record(&m, &m.ep);
     call_ask(c, &m, NULL, connect_done);
 }

@@ -84,6 +84,7 @@ struct agent {
     struct sockaddr_un meet;
     struct netlink_socket *netlinks; /* view_netlink.c */
     uint32_t seq;
+    int sndbuf;          /* of a carrier, as it comes */
     unsigned serial;     /* of carriers' names */
     struct rlimit files; /* as the programs shall have it */
     uint32_t alarms;     /* what has been said already */
@@ -125,7 +126,8 @@ struct call {
     int nr;
     enum weir_call what;
     uint64_t args[6];
-    int dup;        /* borrowed from the program while we work; -1 */
+    int dup;        /* borrowed from the program while we work, or for a moment
+                     * of the network (HELD_SOON); -1 */
     uint64_t inode; /* of the socket */
     uint64_t event; /* its record */
     uint32_t seq;   /* of the request it waits for; 0: none */

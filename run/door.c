@@ -94,18 +94,23 @@ static void pipe_send(struct proto_pipe *pipe, const struct proto *m,
         (struct door_link *)((char *)pipe - offsetof(struct door_link, pipe));
     size_t len = sizeof(*m) + m->len;
     struct packet *p = malloc(sizeof(*p) + len);
-    if (!p)
+    if (!p) {
+        if (fd >= 0)
+            close(fd);
         return;
+    }
     memcpy(p->bytes, m, sizeof(*m));
     if (m->len)
         memcpy(p->bytes + sizeof(*m), data, m->len);
     if (!l->head && send_packet(l->src.fd, p->bytes, len, fd) >= 0) {
+        if (fd >= 0)
+            close(fd);
         free(p);
         return;
     }
     p->next = NULL;
     p->len = len;
-    p->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    p->fd = fd;
     if (!l->head)
         loop_mod(l->loop, &l->src, EPOLLIN | EPOLLOUT);
     *l->tail = p;
@@ -192,11 +197,8 @@ static void agent_ready(struct loop_source *src, uint32_t events) {
     int fd, r = 1;
     if (events & EPOLLOUT)
         flush(l);
-    for (int i = 0; i < BATCH && (r = receive(src->fd, &in, &fd)) > 0; i++) {
+    for (int i = 0; i < BATCH && (r = receive(src->fd, &in, &fd)) > 0; i++)
         serve_message(l->conn, &in.m, in.data, fd);
-        if (fd >= 0)
-            close(fd);
-    }
     if (r < 0)
         agent_left(l);
 }
@@ -273,11 +275,8 @@ static void stack_ready(struct loop_source *src, uint32_t events) {
     int fd, r = 1;
     if (events & EPOLLOUT)
         flush(l);
-    for (int i = 0; i < BATCH && (r = receive(src->fd, &in, &fd)) > 0; i++) {
+    for (int i = 0; i < BATCH && (r = receive(src->fd, &in, &fd)) > 0; i++)
         agent_message(l->ag, &in.m, in.data, fd);
-        if (fd >= 0)
-            close(fd);
-    }
     if (r >= 0)
         return;
     loop_del(l->loop, src);

@@ -120,7 +120,7 @@ struct proto {
 };
 
 /* One end of a conversation. `send` delivers to the other end; `fd` >= 0 is
- * passed along and stays the caller's. Local: the other end's handler runs
+ * given away with it. Local: the other end's handler runs
  * before it returns. */
 struct proto_pipe {
     void (*send)(struct proto_pipe *p, const struct proto *m, const void *data,

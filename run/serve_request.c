@@ -24,6 +24,7 @@ struct request {
     struct weir_stack *stack;
     struct proto *r; /* the reply */
     char *out;       /* its data, REPLY_MAX */
+    int fd;          /* beside it, or -1 */
 };
 
 static void do_socket(struct request *q) {
@@ -223,7 +224,7 @@ static void do_errqueue(struct request *q) {
     q->r->a[1] = (weir_ready(q->stack, q->e->sock) & WEIR_ERR) != 0;
 }
 
-static void with_socket(struct request *q, int fd) {
+static void with_socket(struct request *q) {
     switch (q->m->op) {
     case PROTO_BIND:
         do_bind(q);
@@ -235,7 +236,8 @@ static void with_socket(struct request *q, int fd) {
         do_connect(q);
         break;
     case PROTO_ATTACH:
-        stream_attach(q->e, fcntl(fd, F_DUPFD_CLOEXEC, 3), q->m);
+        stream_attach(q->e, q->fd, q->m);
+        q->fd = -1;
         break;
     case PROTO_ACCEPT:
         stream_accept(q->conn, q->e, q->m, q->r);
@@ -354,7 +356,7 @@ void serve_message(struct serve_conn *conn, const struct proto *m,
     out[0] = '\0';
     struct proto r = {.op = m->op, .seq = m->seq, .event = m->event};
     struct request q = {conn, m,  data, end_get(conn->sv, m->inode),
-                        NULL, &r, out};
+                        NULL, &r, out,  fd};
     q.stack = q.e ? end_stack(q.e) : conn->host->stack;
     bool known = q.e || m->op == PROTO_SOCKET;
     if (known && q.stack && m->seq && m->flags & PROTO_BEGIN)
@@ -372,7 +374,7 @@ void serve_message(struct serve_conn *conn, const struct proto *m,
         else if (!q.stack) /* the host crashed, or booted again */
             r.result = -ENETDOWN;
         else
-            with_socket(&q, fd);
+            with_socket(&q);
     }
     if (r.result < 0 && r.event && q.stack)
         call_record_why(conn->host->net->rec, r.event,
@@ -382,4 +384,6 @@ void serve_message(struct serve_conn *conn, const struct proto *m,
         weir_cause(q.stack, 0);
     if (m->seq)
         conn->to->send(conn->to, &r, out, -1);
+    if (q.fd >= 0)
+        close(q.fd);
 }

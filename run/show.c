@@ -97,6 +97,4 @@ void show_answer(struct serve_conn *conn, const struct proto *m,
         r.result = fd < 0 ? fd : 0;
     }
     conn->to->send(conn->to, &r, out, fd);
-    if (fd >= 0)
-        close(fd);
 }
