@@ -265,18 +265,20 @@ static void at_random(uint64_t n, double seconds) {
     warm(n);
     struct pair *p = open_all(n, &t);
     quiet();
+    uint64_t trips = 0;
     double begun = now();
     do
-        for (unsigned i = 0; i < 1000; i++) {
-            const struct pair *one = &p[draw() % n];
+        for (unsigned i = 0; i < 1000; i++, trips++) {
+            struct pair one = p[draw() % n];
             uint64_t from = clock_ns();
-            round_trip(one);
+            round_trip(&one);
             percentile_add(&times, (double)(clock_ns() - from));
         }
     while (now() - begun < seconds);
+    double mean = (now() - begun) / (double)trips * 1e6;
     printf("%.3f", percentile_us(&times, 0.5));
     percentile_print(&times);
-    printf("\n");
+    printf(" mean=%.3f\n", mean);
 }
 
 int main(int argc, char **argv) {

@@ -20,6 +20,10 @@ static void fire_tcp(struct env *env, struct wtimer *t) {
     tcp_timer(((struct weir_stack *)env->rooms)->tcp, t);
 }
 
+static void fire_rest(struct env *env, struct wtimer *t) {
+    tcp_visit_timer(((struct weir_stack *)env->rooms)->tcp, t);
+}
+
 static void fire_listen(struct env *env, struct wtimer *t) {
     tcp_listen_timer(((struct weir_stack *)env->rooms)->tcp, t);
 }
@@ -37,9 +41,9 @@ static void fire_frag(struct env *env, struct wtimer *t) {
 }
 
 static void (*const fire[WTIMER_MAX])(struct env *, struct wtimer *) = {
-    [WTIMER_TCP] = fire_tcp,           [WTIMER_LISTEN] = fire_listen,
-    [WTIMER_TIMEWAIT] = fire_timewait, [WTIMER_NEIGH] = fire_neigh,
-    [WTIMER_FRAG] = fire_frag,
+    [WTIMER_TCP] = fire_tcp,       [WTIMER_REST] = fire_rest,
+    [WTIMER_LISTEN] = fire_listen, [WTIMER_TIMEWAIT] = fire_timewait,
+    [WTIMER_NEIGH] = fire_neigh,   [WTIMER_FRAG] = fire_frag,
 };
 
 void weir_attach(struct weir_stack *s, struct weir_recorder *rec) {

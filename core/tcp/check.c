@@ -90,15 +90,21 @@ static void check_recvq(const struct tcp_conn *c) {
     assert(islands == w->ofo.bytes);
 }
 
+static bool armed_by(const struct wtimer *t, uint64_t due) {
+    return wtimer_armed(t) && t->deadline <= due;
+}
+
 static void check_timers(const struct tcp_conn *c) {
     const struct tcp_work *w = c->work;
     if (w->tx.head)
         assert(w->xmit_timer == XMIT_REXMIT || w->xmit_timer == XMIT_TLP ||
                w->xmit_timer == XMIT_REORDER);
+    assert(w->conn == c);
     if (w->xmit_timer != XMIT_NONE)
-        assert(wtimer_armed(&c->timer) && c->timer.deadline <= w->xmit_due);
+        assert(armed_by(&c->timer, w->xmit_due) ||
+               armed_by(&w->visit, w->xmit_due));
     if (c->flags & CONN_ACK_LATER)
-        assert(wtimer_armed(&c->timer) && c->timer.deadline <= w->delack_due);
+        assert(armed_by(&c->timer, w->delack_due) || !list_empty(&w->owing));
     if (!w->tx.head && tcp_unsent(c) &&
         tcp_in(c, IN(ESTABLISHED) | IN(CLOSE_WAIT) | IN(FIN_WAIT1)))
         assert(w->xmit_timer == XMIT_PERSIST);

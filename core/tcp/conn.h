@@ -17,6 +17,7 @@
  * 2^32.
  */
 #include "base/endpoint.h"
+#include "base/list.h"
 #include "base/tags.h"
 #include "ip/ip.h"
 #include "tcp/segment.h"
@@ -146,11 +147,13 @@ struct tcp_ofo {
 };
 
 struct tcp_work {
+    struct wtimer visit; /* when it is asked whether it is needed */
+    struct tcp_conn *conn;
+    uint64_t xmit_due, delack_due; /* ns; WEIR_NEVER */
+    struct list owing;             /* in tcp->owing: an ACK, later */
     struct tcp_conn *dirty_next;   /* while CONN_DIRTY */
     weir_event_id out_cause;       /* what made it possible to send */
-    uint64_t xmit_due, delack_due; /* ns; WEIR_NEVER */
-    uint64_t rest_due;   /* when it is given back if nothing happens; _NEVER */
-    uint8_t xmit_timer;  /* enum tcp_xmit_timer */
+    uint8_t xmit_timer;            /* enum tcp_xmit_timer */
     uint8_t retries;     /* RTOs in a row without an advance (RFC 6298 5.5) */
     uint8_t backoff;     /* doublings of the RTO now in force */
     uint8_t probes;      /* zero-window probes in a row, unanswered */
@@ -404,6 +407,7 @@ struct tcp {
     struct tags loose; /* connections that have none */
     struct tcp_conn *dirty_head, *dirty_tail;
     struct tcp_request *dirty_request_head, *dirty_request_tail;
+    struct list owing; /* work blocks whose delack_due is not armed yet */
     struct tcp_reply *replies, *replies_tail;
     struct tcp_reply *reply_pool;
     struct tcp_tx *tx_pool;

@@ -109,6 +109,10 @@ struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t) {
     return NULL;
 }
 
+void tcp_lookup_soon(struct tcp *tcp, const struct tcp_conn *c) {
+    tags_prefetch(&tcp->table, conn_hash(tcp, c));
+}
+
 struct tcp_node *tcp_walk(struct tcp *tcp, struct tcp_walk *at) {
     for (; at->loose < 2; at->loose++, at->line = 0) {
         const struct tags *t = at->loose ? &tcp->loose : &tcp->table;

@@ -217,8 +217,8 @@ void tcp_listen_input(struct tcp *tcp, struct tcp_listener *l,
                    WEIR_NONE);
     queue_event(tcp, l, true);
     tcp_request_dirty(tcp, r);
-    wheel_arm(env->wheel, &r->timer, WTIMER_LISTEN,
-              env->now + request_timeout(r));
+    wheel_arm_lane(env->wheel, &r->timer, WTIMER_LISTEN,
+                   env->now + request_timeout(r), WHEEL_SYNACK);
     weir_pkt_free(seg->pkt); /* data with a SYN is not kept; it comes again */
     seg->pkt = NULL;
 }

@@ -26,7 +26,8 @@ void tcp_conn_destroy(struct tcp *tcp, struct tcp_conn *c);
 struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c);
 /* Nothing needs the work block, perhaps: give it back, soon. */
 void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c);
-void tcp_rest_fired(struct tcp *tcp, struct tcp_conn *c);
+/* A visit: false: the work block was given back. */
+bool tcp_work_visited(struct tcp *tcp, struct tcp_conn *c);
 /* The options block, likewise; stays. */
 struct tcp_opts *tcp_opts_get(struct tcp *tcp, struct tcp_opts **slot);
 /* Put it in the list of those that have something to send. */
@@ -59,6 +60,8 @@ void tcp_unhash_node(struct tcp *tcp, struct tcp_node *n,
 struct tcp_tuple tcp_tw_tuple(const struct tcp_tw *tw);
 /* Connection, half-open or TIME_WAIT of that tuple; NULL: none. */
 struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t);
+/* This one will be looked for soon, by its tuple. */
+void tcp_lookup_soon(struct tcp *tcp, const struct tcp_conn *c);
 struct tcp_listener *tcp_lookup_listener(struct tcp *tcp,
                                          const struct tcp_tuple *t,
                                          unsigned ifindex);
@@ -318,6 +321,13 @@ void tcp_replies_send(struct tcp *tcp);
 /* ---- timer.c ---- */
 
 /* Arm the connection's one timer for the earliest that is due. */
+/* Between two visits to a work block. Less than the shortest RTO, so that what
+ * is sent is acknowledged as a rule, and its timer forgotten, before it is
+ * armed; more than an ACK is delayed for. */
+#define TCP_VISIT_NS (100 * NS_PER_MS)
+void tcp_visit_arm(struct tcp *tcp, struct tcp_work *w);
+/* At the end of a pass: ACKs that are owed and did not go with anything. */
+void tcp_delacks_arm(struct tcp *tcp);
 void tcp_timer_update(struct tcp *tcp, struct tcp_conn *c);
 void tcp_xmit_arm(struct tcp *tcp, struct tcp_conn *c, enum tcp_xmit_timer t,
                   uint64_t due);

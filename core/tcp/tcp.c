@@ -45,6 +45,7 @@ struct tcp *tcp_create(struct env *env, struct ip *ip) {
         return NULL;
     tcp->env = env;
     tcp->ip = ip;
+    list_init(&tcp->owing);
     if (!tags_init(&tcp->table, env->arena) ||
         !tags_init(&tcp->loose, env->arena)) {
         tags_fini(&tcp->table);
@@ -144,6 +145,8 @@ struct endpoint *tcp_socket(struct tcp *tcp) {
 
 static void work_clear(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
+    wheel_disarm(tcp->env->wheel, &w->visit);
+    list_remove(&w->owing);
     tcp_tx_clear(tcp, c);
     tcp_sendq_clear(tcp, w);
     tcp_recvq_clear(tcp, w);
@@ -191,7 +194,9 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = arena_zalloc(tcp->env->arena, sizeof(*w));
     if (!w)
         return NULL;
-    w->xmit_due = w->delack_due = w->rest_due = WEIR_NEVER;
+    w->conn = c;
+    w->xmit_due = w->delack_due = WEIR_NEVER;
+    list_init(&w->owing);
     w->space_since = w->rtt_since = tcp->env->now;
     w->sendq.base = w->sendq.cur_seq = c->snd.nxt;
     w->wnd_max = c->snd.wnd;
@@ -205,6 +210,9 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
     w->quickack = c->flags & CONN_NO_QUICKACK ? 0 : 16;
     w->space_seq = w->rtt_seq = c->rcv.nxt;
     c->work = w;
+    tcp_visit_arm(tcp, w);
+    if (c->flags & CONN_HASHED) /* it was at rest; an answer will look for it */
+        tcp_lookup_soon(tcp, c);
     return w;
 }
 
@@ -219,11 +227,6 @@ static bool at_rest(const struct tcp_conn *c) {
            w->xmit_timer == XMIT_NONE && w->dsack.start.v == w->dsack.end.v;
 }
 
-/* What was measured is kept for a while: a connection that is read as fast as
- * it is written to is empty a thousand times a second. After the shortest RTO
- * there is, much of it would be measured anew in any case. */
-#define REST_AFTER_NS (250 * NS_PER_MS)
-
 void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     if (!w || !at_rest(c) || tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)))
@@ -232,21 +235,21 @@ void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c) {
         work_free(tcp, c);
         return;
     }
-    if (w->rest_due == WEIR_NEVER) {
-        w->rest_due = tcp->env->now + REST_AFTER_NS;
-        tcp_timer_update(tcp, c);
-    }
+    if (!wtimer_armed(&w->visit))
+        tcp_visit_arm(tcp, w);
 }
 
-void tcp_rest_fired(struct tcp *tcp, struct tcp_conn *c) {
+bool tcp_work_visited(struct tcp *tcp, struct tcp_conn *c) {
     uint32_t now_ms = tcp_now_ms(tcp);
-    const uint32_t after_ms = REST_AFTER_NS / NS_PER_MS;
-    c->work->rest_due = WEIR_NEVER;
-    if (at_rest(c) && now_ms - c->rx_ms >= after_ms &&
-        now_ms - c->tx_ms >= after_ms)
-        work_free(tcp, c);
-    else
-        tcp_work_rest(tcp, c);
+    const uint32_t since = TCP_VISIT_NS / NS_PER_MS;
+    if (now_ms - c->rx_ms < since || now_ms - c->tx_ms < since) {
+        tcp_visit_arm(tcp, c->work);
+        return true;
+    }
+    if (!at_rest(c) || tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)))
+        return true;
+    work_free(tcp, c);
+    return false;
 }
 
 struct tcp_opts *tcp_opts_get(struct tcp *tcp, struct tcp_opts **slot) {
@@ -328,9 +331,11 @@ void tcp_output_pass(struct tcp *tcp) {
     }
     if (tcp->replies)
         tcp_replies_send(tcp);
+    tcp_delacks_arm(tcp);
     env->cause = cause;
 }
 
 bool tcp_pending(const struct tcp *tcp) {
-    return tcp->dirty_head || tcp->dirty_request_head || tcp->replies;
+    return tcp->dirty_head || tcp->dirty_request_head || tcp->replies ||
+           !list_empty(&tcp->owing);
 }

@@ -22,6 +22,7 @@ void tcp_output_pass(struct tcp *tcp);
 bool tcp_pending(const struct tcp *tcp);
 /* env->fire of WTIMER_TCP, WTIMER_LISTEN, WTIMER_TIMEWAIT. */
 void tcp_timer(struct tcp *tcp, struct wtimer *timer);
+void tcp_visit_timer(struct tcp *tcp, struct wtimer *timer);
 void tcp_listen_timer(struct tcp *tcp, struct wtimer *timer);
 void tcp_timewait_timer(struct tcp *tcp, struct wtimer *timer);
 

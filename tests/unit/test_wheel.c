@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/rng.h"
 #include "base/wheel.h"
 #include "weir/link.h"
@@ -50,6 +51,44 @@ static void exact(void **state) {
     arena_gone(a);
 }
 
+/* Lanes: in order, and no neighbour is asked; who comes out of order, or finds
+ * no memory, is in time all the same. */
+static void lanes(void **state) {
+    (void)state;
+    enum { MANY = 2000 };
+    static struct wtimer t[MANY];
+    memset(t, 0, sizeof(t));
+    struct weir_arena *a = arena_new(1 << 20);
+    struct wheel *w = wheel_create(a, 0);
+    enum wtimer_kind kind;
+    for (unsigned i = 0; i < MANY; i++)
+        wheel_arm_lane(w, &t[i], WTIMER_REST, 1000 * (i + 1), WHEEL_REST);
+    for (unsigned i = 0; i < MANY; i += 3)
+        wheel_disarm(w, &t[i]);
+    assert_true(wheel_deadline(w) == 2000);
+    assert_ptr_equal(wheel_lane_ahead(w, WHEEL_REST, 0), &t[1]);
+    wheel_arm_lane(w, &t[0], WTIMER_REST, 1500, WHEEL_REST); /* earlier */
+    assert_true(wheel_deadline(w) <= 1500);
+    assert_ptr_equal(wheel_expire(w, 1500, &kind), &t[0]);
+    while (arena_alloc(a, 16)) /* nothing is left */
+        ;
+    wheel_arm_lane(w, &t[0], WTIMER_REST, 1000 * MANY + 5, WHEEL_REST);
+    for (unsigned i = 3; i < MANY; i += 3)
+        wheel_arm_lane(w, &t[i], WTIMER_REST, 1000 * MANY + 5, WHEEL_REST);
+    for (unsigned i = 1; i < MANY; i++) {
+        if (i % 3 == 0)
+            continue;
+        assert_null(wheel_expire(w, 1000 * (i + 1) - 1, &kind));
+        assert_ptr_equal(wheel_expire(w, 1000 * (i + 1), &kind), &t[i]);
+    }
+    assert_null(wheel_expire(w, 1000 * MANY + 4, &kind));
+    for (unsigned i = 0; i < MANY; i += 3)
+        assert_non_null(wheel_expire(w, 1000 * MANY + 5, &kind));
+    assert_true(wheel_deadline(w) == WEIR_NEVER);
+    wheel_destroy(a, w);
+    arena_gone(a);
+}
+
 /* Delays from none to days, in all mixtures. */
 static uint64_t some_delay(struct rng *r) {
     return rng_u64(r) >> (10 + rng_below(r, 54));
@@ -79,7 +118,12 @@ static void random_against_model(void **state) {
         struct wheel *w = wheel_create(a, now);
         for (int step = 0; step < 20000; step++) {
             unsigned i = rng_below(&r, N), what = rng_below(&r, 10);
-            if (what < 5) {
+            if (what <
+                2) { /* as a rule they ascend; after a jump they do not */
+                m.due[i] = now + 5000000 + rng_below(&r, 2) * some_delay(&r);
+                wheel_arm_lane(w, &m.timer[i], i % WTIMER_MAX, m.due[i],
+                               i % WHEEL_LANES);
+            } else if (what < 5) {
                 m.due[i] = now + some_delay(&r) + 1;
                 wheel_arm(w, &m.timer[i], i % WTIMER_MAX, m.due[i]);
             } else if (what < 6) {
@@ -108,6 +152,7 @@ static void random_against_model(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact),
+        cmocka_unit_test(lanes),
         cmocka_unit_test(random_against_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
