@@ -71,6 +71,17 @@ static inline uint16_t csum_network(uint64_t native) {
 #endif
     return folded;
 }
+/* And back. */
+static inline uint64_t csum_native(uint16_t sum) {
+    return csum_network(sum);
+}
+
+/* The checksum field over what sums to `native`, as the machine stores it: in
+ * the end no bytes are swapped (RFC 1071 2(B)). */
+static inline void csum_put(uint8_t *p, uint64_t native) {
+    uint16_t field = (uint16_t)~csum_fold(native);
+    memcpy(p, &field, sizeof(field));
+}
 
 /* Folded sum of `len` bytes (an odd last one is padded with zero), added to
  * `sum`. */

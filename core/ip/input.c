@@ -232,7 +232,7 @@ static bool plain_frame(struct ip *ip, struct ip_if *iface,
     uint8_t proto = p[9];
     if (pair->src != src || pair->dst != dst || pair->gen != ip->gen ||
         pair->trusted != trusted || proto != ip->outside.number[0] ||
-        (!trusted && csum_network(csum_header(p, IP4_HDR_MIN)) != 0xffff))
+        (!trusted && csum_fold(csum_header(p, IP4_HDR_MIN)) != 0xffff))
         return false;
     struct env *env = ip->env;
     pkt->flags &= (uint8_t)~WEIR_PKT_LINK_BROADCAST;

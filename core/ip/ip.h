@@ -112,10 +112,10 @@ int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
  * that sent it. */
 int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow);
 
-/* The same where nothing has to be asked or cut: false where it does, and then
- * nothing was done. For TCP: a checksum lies in the head. */
-bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt,
-                     const struct ip_flow *flow);
+/* The same for TCP with df, where nothing has to be asked or cut: false where
+ * it does, and then nothing was done. Of ttl and ifindex see struct ip_flow. */
+bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt, uint32_t src,
+                     uint32_t dst, uint16_t ifindex, uint8_t tos, uint8_t ttl);
 /* Changes with everything ip_route's answers depend on; never 0. */
 uint32_t ip_generation(const struct ip *ip);
 

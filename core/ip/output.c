@@ -106,8 +106,7 @@ static int output_refuse(struct ip *ip, struct weir_pkt *pkt,
 
 /* Complete the transport's checksum of a packet whose header is in its head. */
 static void finish_sum(struct weir_pkt *pkt, uint8_t *transport) {
-    uint16_t sum = (uint16_t)~pkt_sum_all(pkt, 0);
-    put16(transport + pkt->csum_offset, sum);
+    csum_put(transport + pkt->csum_offset, pkt_sum_native(pkt));
     pkt->flags &= (uint8_t)~WEIR_PKT_CSUM_PARTIAL;
 }
 
@@ -137,13 +136,11 @@ static bool plain_size(const struct weir_pkt *pkt, const struct ip_dst *d) {
            pkt->head_len + pkt->gso_size + (uint32_t)IP4_HDR_MIN <= d->mtu;
 }
 
-bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt,
-                     const struct ip_flow *flow) {
+bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt, uint32_t src,
+                     uint32_t dst, uint16_t ifindex, uint8_t tos, uint8_t ttl) {
     struct env *env = ip->env;
-    uint32_t src = weir_addr_to_v4(&flow->src);
-    const struct ip_dst *d =
-        dst_get(ip, weir_addr_to_v4(&flow->dst), flow->ifindex);
-    if (!d || !flow->df || !plain_size(pkt, d))
+    const struct ip_dst *d = dst_get(ip, dst, ifindex);
+    if (!d || !plain_size(pkt, d))
         return false;
     const uint8_t *mac = plain_mac(ip, d, src);
     if (!mac)
@@ -157,13 +154,13 @@ bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt,
         finish_sum(pkt, p);
     pkt_push(pkt, ETHER_HDR + IP4_HDR_MIN);
     p -= IP4_HDR_MIN;
-    put32(p, 0x45000000u | (uint32_t)flow->tos << 16 | (pkt->len - ETHER_HDR));
+    put32(p, 0x45000000u | (uint32_t)tos << 16 | (pkt->len - ETHER_HDR));
     put32(p + 4, 0x4000); /* no identity (RFC 6864 4.1), DF */
-    uint32_t ttl = flow->ttl ? flow->ttl : (uint8_t)env->sysctl.ip_default_ttl;
-    put32(p + 8, ttl << 24 | (uint32_t)flow->proto << 16);
+    uint32_t hops = ttl ? ttl : (uint8_t)env->sysctl.ip_default_ttl;
+    put32(p + 8, hops << 24 | IP4_PROTO_TCP << 16);
     put32(p + 12, src);
-    put32(p + 16, weir_addr_to_v4(&flow->dst));
-    put16(p + 10, (uint16_t)~csum_network(csum_header(p, IP4_HDR_MIN)));
+    put32(p + 16, dst);
+    csum_put(p + 10, csum_header(p, IP4_HDR_MIN));
     ether_emit(p - ETHER_HDR, mac, iface->mac, ETHER_IP4);
     if_queue(ip, iface, pkt);
     return true;

@@ -41,6 +41,10 @@ static void told(struct env *env, const struct tcp_conn *c,
 
 static void to_ip(struct tcp *tcp, const struct tcp_conn *c,
                   struct weir_pkt *pkt) {
+    if (c->ep.pmtudisc &&
+        ip_output_plain(tcp->ip, pkt, c->ep.laddr, c->ep.raddr, c->ep.ifindex,
+                        c->ep.tos, c->ep.ttl))
+        return;
     const struct ip_flow flow = {
         .src = weir_addr_v4(c->ep.laddr),
         .dst = weir_addr_v4(c->ep.raddr),
@@ -50,8 +54,7 @@ static void to_ip(struct tcp *tcp, const struct tcp_conn *c,
         .ttl = c->ep.ttl,
         .df = c->ep.pmtudisc != 0,
     };
-    if (!ip_output_plain(tcp->ip, pkt, &flow))
-        ip_output(tcp->ip, pkt, &flow);
+    ip_output(tcp->ip, pkt, &flow);
 }
 
 bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,

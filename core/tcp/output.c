@@ -301,6 +301,8 @@ static void send_data(struct tcp *tcp, struct tcp_conn *c) {
         if (!(c->flags & CONN_NO_QUICKACK) &&
             tcp_now_ms(tcp) - w->data_ms < w->ato_ms)
             c->flags |= CONN_NO_QUICKACK; /* to and fro: ACKs may wait */
+        if (all)
+            break;
     }
     if (fin_due(c) && !tcp_unsent(c))
         send_new(tcp, c, 0, TX_FIN);

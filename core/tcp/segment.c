@@ -14,9 +14,9 @@ bool tcp_checksum_good(const struct weir_pkt *pkt, const struct ip_rx *rx) {
     if (pkt->flags & (WEIR_PKT_CSUM_PARTIAL | WEIR_PKT_CSUM_VALID))
         return true;
     uint64_t pseudo =
-        wire_pseudo_words(weir_addr_to_v4(&rx->src), weir_addr_to_v4(&rx->dst),
-                          IP4_PROTO_TCP, pkt->len);
-    return pkt_sum_all(pkt, pseudo) == 0xffff;
+        wire_pseudo_native(weir_addr_to_v4(&rx->src), weir_addr_to_v4(&rx->dst),
+                           IP4_PROTO_TCP, pkt->len);
+    return csum_fold(pseudo + pkt_sum_native(pkt)) == 0xffff;
 }
 
 /* RFC 9293 3.1 (MUST-3): the checksum is verified before anything else is
@@ -88,6 +88,9 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     if (ev)
         pkt->event = ev->id;
     COUNT(env, Tcp, OutSegs);
+    if (out->df && ip_output_plain(ip, pkt, out->t.laddr, out->t.raddr,
+                                   out->ifindex, out->tos, out->ttl))
+        return 0;
     const struct ip_flow flow = {
         .src = weir_addr_v4(out->t.laddr),
         .dst = weir_addr_v4(out->t.raddr),
@@ -97,7 +100,7 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
         .ttl = out->ttl,
         .df = out->df,
     };
-    return ip_output_plain(ip, pkt, &flow) ? 0 : ip_output(ip, pkt, &flow);
+    return ip_output(ip, pkt, &flow);
 }
 
 void tcp_segment_drop(struct env *env, struct tcp_segment *seg,

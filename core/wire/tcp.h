@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/checksum.h"
 
 #include "weir/event.h"
@@ -62,17 +63,18 @@ unsigned tcp_hdr_size(const struct tcp_hdr *h);
 /* Write the header with a checksum of 0; returns its size. */
 unsigned tcp_hdr_emit(uint8_t *p, const struct tcp_hdr *h);
 
-/* Sum of the pseudo header (RFC 9293 3.1) of an IPv4 packet: the start of
- * pkt_sum. Addresses in host order, `len` with the TCP header. */
-static inline uint64_t wire_pseudo_words(uint32_t src, uint32_t dst,
-                                         uint8_t proto, uint32_t len) {
-    return (uint64_t)src + dst + proto + len; /* halves fold alike */
-}
-/* Folded and not complemented: what WEIR_PKT_CSUM_PARTIAL wants in the checksum
- * field. */
+/* Sum of the pseudo header (RFC 9293 3.1) of an IPv4 packet, folded and not
+ * complemented: the start of pkt_sum, and what WEIR_PKT_CSUM_PARTIAL wants in
+ * the checksum field. Addresses in host order, `len` with the TCP header. */
 static inline uint16_t wire_pseudo_sum(uint32_t src, uint32_t dst,
                                        uint8_t proto, uint32_t len) {
-    return csum_fold(wire_pseudo_words(src, dst, proto, len));
+    return csum_fold((uint64_t)src + dst + proto + len); /* halves fold alike */
+}
+/* The same as the machine loads it, not folded. */
+static inline uint64_t wire_pseudo_native(uint32_t src, uint32_t dst,
+                                          uint8_t proto, uint32_t len) {
+    return (uint64_t)BYTES_NET32(src) + BYTES_NET32(dst) +
+           BYTES_NET32(proto + len);
 }
 
 #endif
