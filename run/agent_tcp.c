@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -287,7 +288,8 @@ static void accept_try(struct call *c) {
     c->fd = fd;
     uint64_t inode = c->fresh = inode_of(fd);
     unsigned pid = 0, serial = 0;
-    sscanf(end.sun_path + 1, WAITING_NAME, &pid, &serial);
+    if (end_len > offsetof(struct sockaddr_un, sun_path)) /* it has a name */
+        sscanf(end.sun_path + 1, WAITING_NAME, &pid, &serial);
     struct proto m = {.op = PROTO_ACCEPT,
                       .a = {(uint32_t)inode, (uint32_t)(inode >> 32), serial}};
     call_ask(c, &m, NULL, accepted);

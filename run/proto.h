@@ -32,7 +32,7 @@
                    -EINPROGRESS: see CONNECTED */                              \
     X(ATTACH)   /* fd: the stack's end; a0: filler bytes in it, a1: sndbuf */  \
     X(ACCEPT)   /* inode: listener; a0, a1: new inode, low and high half; a2:  \
-                   serial in the name of its other end (WAITING_NAME) */       \
+                   serial in the name of its other end (WAITING_NAME), or 0 */ \
     X(UNACCEPT) /* inode: what was accepted; it could not be delivered */      \
     X(NAME)     /* a0: 0 own, 1 peer's */                                      \
     X(SETOPT)   /* a0: level, a1: name; data: value */                         \

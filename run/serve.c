@@ -245,6 +245,8 @@ struct serve_conn *serve_join(struct serve *sv, struct host *host,
                                 .next = sv->conns,
                                 .host = host ? host : sv->net->hosts};
     sv->conns = conn;
+    if (conn->next)
+        stream_name_waiting(sv);
     conn->host->door = sv;
     conn->host->ready = serve_ready;
     return conn;

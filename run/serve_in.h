@@ -155,6 +155,7 @@ void stream_listen(struct end *e, const struct proto *m, const char *path,
 void stream_accept(struct serve_conn *conn, struct end *listener,
                    const struct proto *m, struct proto *r);
 void stream_unaccept(struct end *e);
+void stream_name_waiting(struct serve *sv); /* agents are several now */
 void stream_unlisten(struct end *e);
 void stream_pushed(struct end *e);
 void stream_ready(struct end *e, const struct weir_ready *ready);

@@ -5,10 +5,11 @@
  * For each connection in the core's accept queue one end is connected to the
  * listening carrier, without taking the connection out of the core, so that
  * the backlog's limits stay the core's. When an agent has accepted one of these
- * ends, weir_accept takes the connection; the end's name tells which it was,
- * since agents that share a listener may ask in another order. An accepted
- * connection that could not be delivered (its caller was interrupted) is kept;
- * another end takes its place in the carrier.
+ * ends, weir_accept takes the connection. A lone agent accepts in the order in
+ * which they came; where there are several, each end has a name that tells
+ * which it was, since those that share a listener may ask in another order. An
+ * accepted connection that could not be delivered (its caller was interrupted)
+ * is kept; another end takes its place in the carrier.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -151,17 +152,29 @@ static void listens_no_more(struct end *e) {
         *at = e->next_listener;
 }
 
-static int meet_carrier(struct end *e, unsigned serial) {
-    struct sockaddr_un sun = {.sun_family = AF_UNIX}, own = sun;
-    memcpy(sun.sun_path, e->path, sizeof(sun.sun_path));
+/* Also while it waits: who accepts it sees the name it has then. */
+static int name_end(const struct serve *sv, int fd, unsigned serial) {
+    struct sockaddr_un own = {.sun_family = AF_UNIX};
     int n = snprintf(own.sun_path + 1, sizeof(own.sun_path) - 1, WAITING_NAME,
-                     e->sv->pid, serial);
-    socklen_t own_len =
+                     sv->pid, serial);
+    socklen_t len =
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+    return bind(fd, (struct sockaddr *)&own, len);
+}
+
+void stream_name_waiting(struct serve *sv) {
+    for (struct end *e = sv->listeners; e; e = e->next_listener)
+        for (struct waiting *w = e->head; w; w = w->next)
+            name_end(sv, w->fd, w->serial); /* (once more: EINVAL) */
+}
+
+static int meet_carrier(struct end *e, unsigned serial) {
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    memcpy(sun.sun_path, e->path, sizeof(sun.sun_path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (bind(fd, (struct sockaddr *)&own, own_len) ||
+    if ((serve_agents(e->sv) > 1 && name_end(e->sv, fd, serial)) ||
         connect(fd, (struct sockaddr *)&sun, sizeof(sun))) {
         int err = -errno;
         close(fd);
@@ -215,9 +228,10 @@ void stream_unlisten(struct end *e) {
         e->state = END_FRESH;
 }
 
+/* By its serial; 0: it had no name, and is the first. */
 static int take_waiting(struct end *e, unsigned serial) {
     struct waiting **at = &e->head;
-    while (*at && (*at)->serial != serial)
+    while (*at && serial && (*at)->serial != serial)
         at = &(*at)->next;
     struct waiting *w = *at;
     if (!w)
