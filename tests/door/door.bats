@@ -31,6 +31,18 @@ same() {
 @test "beside datagrams: control data, error queue, many at once (trace)" { same trace ./prog_beside; }
 @test "calls that block and what ends them (run)" { same run ./prog_blocked; }
 @test "calls that block and what ends them (trace)" { same trace ./prog_blocked; }
+@test "streams of many megabytes (run)" { same run ./prog_bulk; }
+@test "streams of many megabytes (trace)" { same trace ./prog_bulk; }
+@test "streams of many megabytes, one processor, a reader of the recording beside" {
+    ./prog_bulk </dev/null >"$BATS_TEST_TMPDIR/on-kernel"
+    cpu=$(taskset -cp $$ | sed 's/.*[ ,-]//')
+    timeout 60 taskset -c "$cpu" "$WEIR" run -- ./prog_bulk </dev/null >"$BATS_TEST_TMPDIR/on-weir" &
+    until "$WEIR" ps 2>/dev/null | grep -q prog_bulk; do sleep 0.02; done
+    timeout 60 "$WEIR" dump -i any -w "$BATS_TEST_TMPDIR/x.pcapng" 3>&-
+    wait $!
+    [ -s "$BATS_TEST_TMPDIR/x.pcapng" ]
+    diff -u "$BATS_TEST_TMPDIR/on-kernel" "$BATS_TEST_TMPDIR/on-weir"
+}
 @test "2000 connections at once, descriptors run out (run)" { same run ./prog_many 2000; }
 @test "2000 connections at once, descriptors run out (trace)" { same trace ./prog_many 2000; }
 @test "shared ports (run)" { same run ./prog_port; }
@@ -98,6 +110,15 @@ import socket
 c = socket.create_connection(("127.0.0.1", 4242)); c.sendall(b"abc"); print(c.recv(10))'
     wait
     [ "$output" = "b'ABC'" ]
+}
+
+@test "two runs accept from one listening socket" {
+    for role in serve help; do
+        timeout 30 "$WEIR" run -- python3 "$BATS_TEST_DIRNAME/prog_shared.py" "$role" "$BATS_TEST_TMPDIR/desk" >"$BATS_TEST_TMPDIR/$role" 3>&- &
+        until [ -e "$XDG_RUNTIME_DIR/weir/default/door.sock" ]; do sleep 0.02; done
+    done
+    wait
+    [ "$(cat "$BATS_TEST_TMPDIR/serve")" = "1000 answers, 0 wrong, helped: True" ]
 }
 
 @test "an inherited socket of the kernel is refused" {
