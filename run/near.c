@@ -4,11 +4,13 @@
  * server, stack, client; so are the calls that the stack answers. The scheduler
  * spreads them over idle processors, and waking a processor that sleeps costs
  * many times what the switch does. Where there is little to do at the same
- * time, all of them are faster on one processor.
+ * time, all of them are faster on one processor. So is bulk: what one has just
+ * copied the next one finds in the processor's cache.
  *
  * Whether that is so is tried, not guessed. What the stack is asked (carriers
- * that became readable, calls) is counted over a few milliseconds; then the few
- * threads that asked, and the stack, are bound to its processor for as long;
+ * that became readable, calls, and bulk by its bytes) is counted over a few
+ * milliseconds; then the few threads that asked, or whoever their carriers were
+ * left to, and the stack, are bound to its processor for as long;
  * where much more was done in that time they stay, and now and then are apart
  * again for a moment to see whether it still pays. Where not, the next trial is
  * put off, twice as long each time. Who is let go has the processors he had
@@ -53,7 +55,7 @@ struct near {
     uint64_t begin_ns;
     unsigned asked, nseen;
     bool too_many;
-    pid_t seen[THREADS];
+    struct near_who seen[THREADS];
     /* What was found: asked a millisecond, apart and near. */
     double apart, near;
     uint64_t pause_ns, stay_ns; /* the next ones */
@@ -162,6 +164,41 @@ static void part(struct near *n) {
     loop_spin(n->loop, n->spin_ns);
 }
 
+static bool holds(pid_t pid, const struct near_who *who) {
+    char path[64], want[48], link[64];
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, who->fd);
+    snprintf(want, sizeof(want), "socket:[%llu]",
+             (unsigned long long)who->inode);
+    ssize_t len = readlink(path, link, sizeof(link) - 1);
+    link[len > 0 ? len : 0] = '\0';
+    return !strcmp(link, want);
+}
+
+/* The first descendant that has the carrier (fork keeps its number); 0. */
+static pid_t child_that_holds(pid_t pid, const struct near_who *who,
+                              int depth) {
+    char path[64];
+    int child;
+    pid_t found = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
+             (int)pid);
+    FILE *f = depth < DEPTH ? fopen(path, "re") : NULL;
+    while (f && !found && fscanf(f, "%d", &child) == 1)
+        found =
+            holds(child, who) ? child : child_that_holds(child, who, depth + 1);
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/* A server that accepts and leaves the rest to a child closes its own copy. */
+static pid_t holder(const struct near_who *who) {
+    if (!who->inode || holds(who->tid, who))
+        return who->tid;
+    pid_t child = child_that_holds(who->tid, who, 0);
+    return child ? child : who->tid;
+}
+
 static bool join(struct near *n) {
     n->spin_ns = loop_spins(n->loop);
     loop_spin(n->loop, 0); /* who spins needs a processor to himself */
@@ -169,7 +206,7 @@ static bool join(struct near *n) {
     n->since_ticks = ticks_now();
     bool all = n->cpu >= 0 && bind_one(n, 0);
     for (unsigned i = 0; all && i < n->nseen; i++)
-        all = bind_one(n, n->seen[i]);
+        all = bind_one(n, holder(&n->seen[i]));
     if (!all && n->nbound == 0)
         loop_spin(n->loop, n->spin_ns);
     else if (!all)
@@ -263,26 +300,26 @@ static uint64_t near_deadline(struct loop_passer *p) {
     return n->state == APART ? UINT64_MAX : n->begin_ns + WINDOW_NS;
 }
 
-static void see(struct near *n, pid_t tid) {
+static void see(struct near *n, const struct near_who *who) {
     for (unsigned i = 0; i < n->nseen; i++)
-        if (n->seen[i] == tid)
+        if (n->seen[i].tid == who->tid)
             return;
-    if (n->nseen < THREADS && tid > 0)
-        n->seen[n->nseen++] = tid;
+    if (n->nseen < THREADS && who->tid > 0)
+        n->seen[n->nseen++] = *who;
     else
-        n->too_many = tid > 0;
+        n->too_many = who->tid > 0;
 }
 
-void near_saw(struct near *n, pid_t tid) {
+void near_saw(struct near *n, const struct near_who *who) {
     n->asked++;
-    see(n, tid);
+    see(n, who);
 }
 
-void near_moved(struct near *n, pid_t tid, size_t bytes) {
+void near_moved(struct near *n, const struct near_who *who, size_t bytes) {
     if (bytes < BULK_BYTES)
         return;
     n->asked += (unsigned)(bytes / BULK_UNIT);
-    see(n, tid);
+    see(n, who);
 }
 
 void near_let_go(struct near *n) {

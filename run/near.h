@@ -6,6 +6,7 @@
  * loop does not spin (loop_spin), though it was told to.
  */
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "host/loop.h"
@@ -17,10 +18,17 @@ struct near *near_create(struct loop *loop);
 /* Lets go, and frees. */
 void near_destroy(struct near *n);
 
-/* That thread asked something of the stack: a call, or bytes in a carrier. */
-void near_saw(struct near *n, pid_t tid);
-/* Bytes were taken from that thread's carrier, or put into it. */
-void near_moved(struct near *n, pid_t tid, size_t bytes);
+/* Who asked something of the stack: the thread that made a call, or made the
+ * last one about a carrier in which there are bytes (then what that carrier was
+ * in its process: it may have forked, and a child of it is who is meant). */
+struct near_who {
+    pid_t tid;
+    int fd;
+    uint64_t inode; /* 0: it is the thread */
+};
+void near_saw(struct near *n, const struct near_who *who);
+/* Bytes were taken from a carrier, or put into it. */
+void near_moved(struct near *n, const struct near_who *who, size_t bytes);
 /* Let everybody run where they like, now: before a fork of ours, or when a
  * program asks where it may run. */
 void near_let_go(struct near *n);

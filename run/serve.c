@@ -32,7 +32,8 @@ struct end *end_get(struct serve *sv, uint64_t inode) {
 static void end_event(struct loop_source *src, uint32_t events) {
     struct end *e = (struct end *)src;
     if (events & EPOLLIN)
-        near_saw(e->sv->near, (pid_t)e->tid);
+        near_saw(e->sv->near,
+                 &(struct near_who){(pid_t)e->tid, e->fd, e->inode});
     if (e->type == SOCK_DGRAM)
         datagram_end_ready(e);
     else

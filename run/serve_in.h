@@ -58,7 +58,8 @@ struct end {
     bool wants_room;     /* it was full: EPOLLOUT is of interest */
     uint64_t checked_ns; /* when live_check asked for it last */
     unsigned filler;     /* bytes to throw away */
-    uint32_t pid, tid;   /* who called about it last */
+    uint32_t pid, tid;   /* who called about it last; */
+    int fd;              /* what it was in that process */
     uint64_t bytes_in, bytes_out;
     weir_event_id event;         /* the last call about it */
     struct weir_endpoint target; /* of the connect in progress */

@@ -121,6 +121,11 @@ static void urgent_in(struct end *e, struct weir_stack *s) {
     weir_cause(s, 0);
 }
 
+static void moved(const struct end *e, size_t bytes) {
+    const struct near_who who = {(pid_t)e->tid, e->fd, e->inode};
+    near_moved(e->sv->near, &who, bytes);
+}
+
 /* One read's worth: its bytes, 0 at the end, -errno. `*whole`: that was all. */
 static ssize_t take(struct end *e, bool *whole) {
     struct serve *sv = e->sv;
@@ -133,7 +138,7 @@ static ssize_t take(struct end *e, bool *whole) {
         return n < 0 ? -errno : 0;
     *whole = (size_t)n < room;
     e->full = !*whole;
-    near_moved(sv->near, (pid_t)e->tid, (size_t)n);
+    moved(e, (size_t)n);
     weir_buf_ref(sv->buf);
     e->out = (struct weir_slice){sv->buf, sv->buf_used, (uint32_t)n};
     sv->buf_used += (uint32_t)n;
@@ -229,7 +234,7 @@ static bool in_bytes(struct end *e, struct weir_stack *s) {
         if (put < 0)
             put = (ssize_t)had; /* nobody reads: SHUT_RD, or it is gone */
         e->full = (size_t)put < had;
-        near_moved(e->sv->near, (pid_t)e->tid, (size_t)put);
+        moved(e, (size_t)put);
         weir_event_id id = data_record(e, (uint32_t)put, false, 0);
         weir_cause(s, id);
         weir_consume(s, e->sock, (size_t)put);

@@ -301,6 +301,15 @@ static void do_hello(struct request *q) {
     }
 }
 
+static void call_ended(struct request *q) {
+    unsigned call = q->m->call;
+    if (q->e && q->m->result >= 0 &&
+        (call == WEIR_CALL_accept || call == WEIR_CALL_accept4 ||
+         call == WEIR_CALL_socket))
+        q->e->fd = q->m->result;
+    call_record_end(q->conn, q->m);
+}
+
 /* Requests that are not about a socket that exists. True: done. */
 static bool without_socket(struct request *q) {
     switch (q->m->op) {
@@ -315,7 +324,7 @@ static bool without_socket(struct request *q) {
         return true;
     case PROTO_CALL:
         if (!q->m->seq)
-            call_record_end(q->conn, q->m);
+            call_ended(q);
         else if (q->e)
             call_record_data(q->e, q->r->event);
         else
@@ -361,10 +370,12 @@ void serve_message(struct serve_conn *conn, const struct proto *m,
     bool known = q.e || m->op == PROTO_SOCKET;
     if (known && q.stack && m->seq && m->flags & PROTO_BEGIN)
         r.event = call_record_begin(conn, m, q.e ? q.e->sock : -1);
-    if (q.e && m->tid)
+    if (q.e && m->tid && m->seq) {
         q.e->tid = m->tid;
+        q.e->fd = m->fd;
+    }
     if (m->seq && m->tid)
-        near_saw(conn->sv->near, (pid_t)m->tid);
+        near_saw(conn->sv->near, &(struct near_who){.tid = (pid_t)m->tid});
     if (q.stack && r.event)
         weir_cause(q.stack, r.event);
     uint64_t inode = m->inode;
