@@ -403,8 +403,9 @@ enum { TCP_LISTEN_BUCKETS = 256, TCP_PORT_BUCKETS = 1024 };
 struct tcp {
     struct env *env;
     struct ip *ip;
-    struct tags table; /* what has a tuple: demux.c */
-    struct tags loose; /* connections that have none */
+    struct tags table;       /* what has a tuple: demux.c */
+    struct tags loose;       /* connections that have none */
+    struct tcp_conn *recent; /* the last one found: often the next, too */
     struct tcp_conn *dirty_head, *dirty_tail;
     struct tcp_request *dirty_request_head, *dirty_request_tail;
     struct list owing; /* work blocks whose delack_due is not armed yet */

@@ -18,7 +18,7 @@ static int take_error(struct tcp *tcp, struct endpoint *ep, int otherwise,
 }
 
 /* 0, or why nothing can be sent: as tcp_sendmsg(). */
-static int may_send(struct tcp *tcp, struct endpoint *ep) {
+static inline int may_send(struct tcp *tcp, struct endpoint *ep) {
     struct tcp_conn *c = tcp_conn_of(ep);
     if (ep->kind == ENDPOINT_LISTENER)
         return take_error(tcp, ep, EPIPE, WEIR_BAD_STATE);
@@ -52,8 +52,8 @@ bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c) {
     return tcp_unsent(c) * 2ull < notsent_lowat(tcp, c);
 }
 
-static void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,
-                 int flags) {
+static inline void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,
+                        int flags) {
     struct tcp_work *w = c->work;
     c->written += bytes;
     c->node.written_hi = (uint16_t)(c->node.written_hi + (c->written < bytes));

@@ -45,6 +45,8 @@ void tcp_hash_conn(struct tcp *tcp, struct tcp_conn *c, bool by_tuple) {
 }
 
 void tcp_unhash_conn(struct tcp *tcp, struct tcp_conn *c) {
+    if (tcp->recent == c)
+        tcp->recent = NULL;
     if (c->flags & CONN_HASHED)
         tags_remove(&tcp->table, &c->node.tag, conn_hash(tcp, c));
     else
@@ -97,14 +99,19 @@ static void ask_for(struct tcp_node *n) {
 }
 
 struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t) {
+    if (tcp->recent && node_is(&tcp->recent->node, t))
+        return &tcp->recent->node;
     const struct tags *table = &tcp->table;
     uint32_t hash = tcp_tuple_hash(tcp, t);
     const uint64_t *e = tags_first(table, hash);
     for (; e; e = tags_next(table, e, hash)) {
         struct tcp_node *n = tcp_node_of(tags_node(table, *e));
         ask_for(n);
-        if (node_is(n, t))
-            return n;
+        if (!node_is(n, t))
+            continue;
+        if (n->kind == TCP_NODE_CONN)
+            tcp->recent = tcp_conn_of_node(n);
+        return n;
     }
     return NULL;
 }

@@ -116,8 +116,9 @@ static uint8_t tx_header_flags(const struct tcp_conn *c,
 }
 
 /* Send the bytes of a record: first or again. False: no memory. */
-static bool send_record(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx,
-                        struct weir_pkt *pkt, uint32_t payload) {
+static inline bool send_record(struct tcp *tcp, struct tcp_conn *c,
+                               struct tcp_tx *tx, struct weir_pkt *pkt,
+                               uint32_t payload) {
     struct tcp_work *w = c->work;
     uint8_t flags = tx_header_flags(c, tx);
     if (payload > c->mss)
@@ -177,8 +178,8 @@ bool tcp_retransmit(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx) {
 }
 
 /* New data or a FIN: a record and its segment. */
-static bool send_new(struct tcp *tcp, struct tcp_conn *c, uint32_t len,
-                     uint8_t tx_flags) {
+static inline bool send_new(struct tcp *tcp, struct tcp_conn *c, uint32_t len,
+                            uint8_t tx_flags) {
     struct env *env = tcp->env;
     struct weir_pkt *pkt = weir_pkt_alloc(env->arena, WEIR_PKT_ROOM);
     if (!pkt)

@@ -226,8 +226,8 @@ static bool make_room(struct tcp *tcp, struct tcp_conn *c, uint32_t len) {
 }
 
 /* True where a FIN that waited past a gap is next. */
-static bool text(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
-                 uint32_t len, uint32_t ts_ecr) {
+static inline bool text(struct tcp *tcp, struct tcp_conn *c,
+                        struct weir_pkt *pkt, uint32_t len, uint32_t ts_ecr) {
     bool fin = false;
     measure_mss(c, pkt->gso_size ? pkt->gso_size : len);
     c->rcv.nxt = seq_add(c->rcv.nxt, len);
