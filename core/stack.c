@@ -147,6 +147,11 @@ void weir_cause(struct weir_stack *s, weir_event_id cause) {
 void weir_input(struct weir_stack *s, unsigned ifindex, struct weir_pkt *list) {
     weir_event_id cause = s->env.cause;
     s->env.cause = 0;
+    while (list && list->next && tcp_ahead_pays(s->tcp)) {
+        struct weir_pkt *rest = tcp_ahead(s->tcp, list);
+        ip_input(s->ip, ifindex, list);
+        list = rest;
+    }
     ip_input(s->ip, ifindex, list);
     s->env.cause = cause;
 }

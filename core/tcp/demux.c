@@ -90,14 +90,6 @@ static bool node_is(struct tcp_node *n, const struct tcp_tuple *t) {
     return false;
 }
 
-/* All of what is most likely a connection, before it is needed: its lines come
- * from memory at the same time. */
-static void ask_for(struct tcp_node *n) {
-    const char *c = (const char *)tcp_conn_of_node(n);
-    for (size_t at = 0; at < sizeof(struct tcp_conn); at += 64)
-        __builtin_prefetch(c + at);
-}
-
 struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t) {
     if (tcp->recent && node_is(&tcp->recent->node, t))
         return &tcp->recent->node;
@@ -106,7 +98,7 @@ struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t) {
     const uint64_t *e = tags_first(table, hash);
     for (; e; e = tags_next(table, e, hash)) {
         struct tcp_node *n = tcp_node_of(tags_node(table, *e));
-        ask_for(n);
+        tcp_near(n);
         if (!node_is(n, t))
             continue;
         if (n->kind == TCP_NODE_CONN)

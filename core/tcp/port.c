@@ -318,7 +318,10 @@ int tcp_port_connect(struct tcp *tcp, struct tcp_conn *c,
             !tuple_free(tcp, &t, false, before))
             continue;
         *turn = (*turn + i + 1) % n;
-        return take(tcp, c, t.lport);
+        uint16_t port = t.lport;
+        t.lport = nth_port(s, start + i + 1, 0); /* the next one's */
+        tags_prefetch(&tcp->table, tcp_tuple_hash(tcp, &t));
+        return take(tcp, c, port);
     }
     return env_fail(tcp->env, EADDRNOTAVAIL, WEIR_NO_PORTS);
 }

@@ -62,6 +62,13 @@ struct tcp_tuple tcp_tw_tuple(const struct tcp_tw *tw);
 struct tcp_node *tcp_lookup(struct tcp *tcp, const struct tcp_tuple *t);
 /* This one will be looked for soon, by its tuple. */
 void tcp_lookup_soon(struct tcp *tcp, const struct tcp_conn *c);
+/* All of what is most likely a connection is asked for, before it is needed:
+ * its lines come from memory at the same time. */
+static inline void tcp_near(struct tcp_node *n) {
+    const char *c = (const char *)tcp_conn_of_node(n);
+    for (size_t at = 0; at < sizeof(struct tcp_conn); at += 64)
+        __builtin_prefetch(c + at);
+}
 struct tcp_listener *tcp_lookup_listener(struct tcp *tcp,
                                          const struct tcp_tuple *t,
                                          unsigned ifindex);

@@ -20,6 +20,12 @@ void tcp_destroy(struct tcp *tcp); /* frees every connection, sends nothing */
 void tcp_output_pass(struct tcp *tcp);
 /* Is there anything for the next pass? Then the stack's deadline is now. */
 bool tcp_pending(const struct tcp *tcp);
+/* Are there so many connections that a look ahead is worth while? */
+bool tcp_ahead_pays(const struct tcp *tcp);
+/* Of the first TCP_AHEAD frames of a list (not empty), which is cut behind
+ * them: what they will need is asked for. Returns the rest, or NULL. */
+enum { TCP_AHEAD = 16 };
+struct weir_pkt *tcp_ahead(const struct tcp *tcp, struct weir_pkt *list);
 /* env->fire of WTIMER_TCP, WTIMER_LISTEN, WTIMER_TIMEWAIT. */
 void tcp_timer(struct tcp *tcp, struct wtimer *timer);
 void tcp_visit_timer(struct tcp *tcp, struct wtimer *timer);

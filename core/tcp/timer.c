@@ -110,30 +110,30 @@ static void ask_for_lines(const void *from, size_t bytes) {
  * work block, then what it refers to. */
 static void ask_for_visits(struct tcp *tcp) {
     const struct wheel *wheel = tcp->env->wheel;
-    const struct wtimer *t = wheel_lane_ahead(wheel, WHEEL_REST, 3);
+    const struct wtimer *t = wheel_lane_ahead(wheel, WHEEL_REST, 4);
     if (t) {
         const struct tcp_work *w = container_of(t, struct tcp_work, visit);
         __builtin_prefetch(w->sendq.spare);
     }
-    if ((t = wheel_lane_ahead(wheel, WHEEL_REST, 6))) {
+    if ((t = wheel_lane_ahead(wheel, WHEEL_REST, 12))) {
         const struct tcp_work *w = container_of(t, struct tcp_work, visit);
         ask_for_lines((const char *)w + 64, sizeof(*w) - 64);
         ask_for_lines(&w->conn->node, 128);
     }
-    if ((t = wheel_lane_ahead(wheel, WHEEL_REST, 10)))
+    if ((t = wheel_lane_ahead(wheel, WHEEL_REST, 24)))
         __builtin_prefetch(t);
 }
 
 /* The same of connections that owe an ACK. */
 static void ask_for_delacks(struct tcp *tcp) {
     const struct wheel *wheel = tcp->env->wheel;
-    const struct wtimer *t = wheel_lane_ahead(wheel, WHEEL_DELACK, 5);
+    const struct wtimer *t = wheel_lane_ahead(wheel, WHEEL_DELACK, 8);
     if (t) {
         const struct tcp_conn *c = container_of(t, struct tcp_conn, timer);
         if (c->work)
             ask_for_lines(c->work, sizeof(*c->work));
     }
-    if ((t = wheel_lane_ahead(wheel, WHEEL_DELACK, 10)))
+    if ((t = wheel_lane_ahead(wheel, WHEEL_DELACK, 16)))
         ask_for_lines(container_of(t, struct tcp_conn, timer),
                       sizeof(struct tcp_conn));
 }
