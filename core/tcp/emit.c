@@ -59,7 +59,7 @@ static void to_ip(struct tcp *tcp, const struct tcp_conn *c,
 
 bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
               tcp_seq seq, uint8_t flags, uint8_t nth) {
-    if (!emits_plain(c, flags))
+    if (!tcp->env->sysctl.tcp_prediction || !emits_plain(c, flags))
         return false;
     uint32_t wnd = tcp_select_window(tcp, c);
     const struct tcp_plain h = {

@@ -258,7 +258,6 @@ uint64_t tcp_loss_pto_ns(const struct tcp *tcp, const struct tcp_conn *c) {
 
 void tcp_loss_probe_timer(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
-    tcp_xmit_disarm(c);
     if (!w->tx.tail) {
         tcp_dirty(tcp, c);
         return;

@@ -78,7 +78,6 @@ void tcp_rexmit_fired(struct tcp *tcp, struct tcp_conn *c) {
     struct env *env = tcp->env;
     struct tcp_work *w = c->work;
     enum weir_reason why;
-    tcp_xmit_disarm(c);
     if (!w->tx.head) {
         tcp_dirty(tcp, c);
         return;
@@ -117,7 +116,6 @@ void tcp_persist_fired(struct tcp *tcp, struct tcp_conn *c) {
     uint64_t user = c->opt && c->opt->user_timeout_ms
                         ? (uint64_t)c->opt->user_timeout_ms * NS_PER_MS
                         : 0;
-    tcp_xmit_disarm(c);
     if (!w->stuck_since)
         w->stuck_since = env->now;
     bool enough = w->probes >= most ||

@@ -178,7 +178,10 @@ static void delack_fired(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 static void xmit_fired(struct tcp *tcp, struct tcp_conn *c) {
-    switch ((enum tcp_xmit_timer)c->work->xmit_timer) {
+    enum tcp_xmit_timer t = (enum tcp_xmit_timer)c->work->xmit_timer;
+    tcp_xmit_disarm(c);
+    tcp_timer_update(tcp, c); /* for whatever else is due, later */
+    switch (t) {
     case XMIT_NONE:
         return;
     case XMIT_REXMIT:

@@ -156,6 +156,28 @@ static void rto_takes_all(void **state) {
     fixture_close();
 }
 
+/* One timer serves all: the ACK that is owed is not forgotten when it fires for
+ * a retransmission. */
+static void owed_ack_outlives_rto(void **state) {
+    (void)state;
+    enum wtimer_kind kind;
+    fixture_open(CONN_SACK);
+    send_segments(1);
+    tcp_xmit_arm(tcp, conn, XMIT_REXMIT, weir_now(stack) + 10 * NS_PER_MS);
+    conn->flags |= CONN_ACK_LATER;
+    tcp_delack_arm(tcp, conn, 40);
+    tcp_delacks_arm(tcp);
+    fixture_pass(12 * NS_PER_MS);
+    struct wtimer *t = wheel_expire(stack->env.wheel, weir_now(stack), &kind);
+    assert_ptr_equal(t, &conn->timer);
+    tcp_timer(tcp, t);
+    assert_int_equal(conn->work->retries, 1);
+    assert_true(wtimer_armed(&conn->timer));
+    assert_true(conn->timer.deadline <= conn->work->delack_due);
+    tcp_check(tcp);
+    fixture_close();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_split),
@@ -164,6 +186,7 @@ int main(void) {
         cmocka_unit_test(rack_like_dupthresh),
         cmocka_unit_test(newreno_dupacks),
         cmocka_unit_test(rto_takes_all),
+        cmocka_unit_test(owed_ack_outlives_rto),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
