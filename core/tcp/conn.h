@@ -398,6 +398,14 @@ struct tcp_reply {
     struct tcp_out out;
 };
 
+/* What a hash with a key said of two hosts, remembered: connections to one host
+ * come one after another. No address is 0, so an empty place is no answer. */
+enum { TCP_PAIRS = 64 };
+struct tcp_pair {
+    uint32_t laddr, raddr;
+    uint32_t ts_offset;
+};
+
 enum { TCP_LISTEN_BUCKETS = 256, TCP_PORT_BUCKETS = 1024 };
 
 struct tcp {
@@ -422,6 +430,7 @@ struct tcp {
                              * search has moved on */
     uint8_t port_key[16], isn_key[16], ts_key[16];
     uint64_t tuple_key[4]; /* demux.c */
+    struct tcp_pair pairs[TCP_PAIRS];
     struct tcp_listener *listeners[TCP_LISTEN_BUCKETS];
     struct tcp_port *ports[TCP_PORT_BUCKETS];
     struct tcp_connects *connects[65536 / TCP_CONNECTS];

@@ -24,10 +24,15 @@ tcp_seq tcp_isn(struct tcp *tcp, const struct tcp_tuple *t) {
 
 /* RFC 7323 5.4: timestamps that do not tell how long the machine is up. */
 uint32_t tcp_ts_offset(struct tcp *tcp, const struct tcp_tuple *t) {
-    struct tcp_tuple pair = {t->laddr, t->raddr, 0, 0};
+    const struct tcp_tuple hosts = {t->laddr, t->raddr, 0, 0};
     if (tcp->env->sysctl.tcp_timestamps != 1)
         return 0;
-    return (uint32_t)tuple_sip(tcp->ts_key, &pair);
+    uint32_t mixed = (t->laddr ^ t->raddr) * 0x9e3779b1u;
+    struct tcp_pair *pair = &tcp->pairs[mixed >> 16 & (TCP_PAIRS - 1)];
+    if (pair->raddr != t->raddr || pair->laddr != t->laddr || !t->raddr)
+        *pair = (struct tcp_pair){t->laddr, t->raddr,
+                                  (uint32_t)tuple_sip(tcp->ts_key, &hosts)};
+    return pair->ts_offset;
 }
 
 uint16_t tcp_mss_of_mtu(uint32_t mtu) {
