@@ -208,6 +208,26 @@ import socket; s = socket.create_connection(("127.0.0.1", 8080)); s.close()'
     fails "there is no host 'x'; there is localhost" "$WEIR" stat x
 }
 
+@test "link: 60 MB between two hosts while it is harmed, cut and healed" {
+    lab
+    head -c 60000000 /dev/urandom >"$HOME_OF/sent"
+    timeout 60 "$WEIR" exec --network lab b -- nc -l 7000 >"$HOME_OF/got" 3>&- &
+    got=$!
+    until "$WEIR" ss -Hltn --network lab --host b | grep -q :7000; do sleep 0.02; done
+    timeout 60 "$WEIR" exec --network lab a -- nc -N 10.0.1.2 7000 <"$HOME_OF/sent" 3>&- &
+    sent=$!
+    until [ "$(stat -c %s "$HOME_OF/got")" -gt 3000000 ]; do sleep 0.01; done
+    "$WEIR" link set a:eth0 delay 1ms loss 0.2%
+    sleep 0.2
+    "$WEIR" fault cut a:eth0
+    sleep 0.2
+    "$WEIR" fault heal a:eth0
+    "$WEIR" link clear a:eth0
+    wait "$sent"
+    wait "$got"
+    cmp "$HOME_OF/sent" "$HOME_OF/got"
+}
+
 @test "link: set, show, clear; faults; errors say what there is" {
     lab
     "$WEIR" link set a:eth0 delay 20ms 5ms loss 1%
