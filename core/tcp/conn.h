@@ -78,7 +78,7 @@ enum tcp_xmit_timer { /* which of them `xmit_due` is about */
 enum tcp_ca_state { CA_OPEN, CA_DISORDER, CA_RECOVERY, CA_LOSS };
 
 struct tcp_sendq {
-    struct weir_slice *ring; /* mask + 1 slices, or NULL */
+    struct weir_slice *ring; /* mask + 1 slices: `few`, or more elsewhere */
     uint32_t mask;
     uint32_t head, tail; /* absolute; head..tail-1 are in use */
     uint32_t bytes;
@@ -87,6 +87,7 @@ struct tcp_sendq {
     tcp_seq cur_seq; /* first byte of slice `cur` */
     bool own_tail;   /* the tail buffer is ours to append to */
     struct weir_buf *spare; /* a small one that is empty again, or NULL */
+    struct weir_slice few[2];
 };
 
 struct tcp_txlist {

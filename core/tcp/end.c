@@ -14,7 +14,7 @@ static void drop_work(struct tcp *tcp, struct tcp_conn *c) {
         return;
     tcp_tx_clear(tcp, c);
     tcp_sendq_clear(tcp, w);
-    w->sendq = (struct tcp_sendq){.base = c->snd.nxt, .cur_seq = c->snd.nxt};
+    tcp_sendq_init(w, c->snd.nxt);
     tcp_ofo_clear(tcp, w);
     tcp_xmit_disarm(c);
     w->delack_due = WEIR_NEVER;

@@ -245,6 +245,8 @@ int tcp_sendq_slice(struct tcp *tcp, struct tcp_conn *c,
 uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
                          uint32_t len, bool new_data);
 void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una);
+/* Empty, the next byte is `base`. Holds nothing that clear would free. */
+void tcp_sendq_init(struct tcp_work *w, tcp_seq base);
 void tcp_sendq_clear(struct tcp *tcp, struct tcp_work *w);
 /* Bytes that may be added now. */
 uint32_t tcp_send_space(const struct tcp_conn *c);

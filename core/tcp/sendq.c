@@ -13,7 +13,7 @@
 
 #include "base/checksum.h"
 
-enum { BUF_MIN = 1024, BUF_MAX = 32768, RING_MIN = 8 };
+enum { BUF_FIRST = 256, BUF_MIN = 1024, BUF_MAX = 32768, RING_MIN = 8 };
 
 static struct weir_slice *slot(struct tcp_sendq *q, uint32_t i) {
     return &q->ring[i & q->mask];
@@ -21,13 +21,13 @@ static struct weir_slice *slot(struct tcp_sendq *q, uint32_t i) {
 
 static bool grow_ring(struct tcp *tcp, struct tcp_sendq *q) {
     struct weir_arena *a = tcp->env->arena;
-    uint32_t old = q->ring ? q->mask + 1 : 0, n = old ? old * 2 : RING_MIN;
+    uint32_t old = q->mask + 1, n = q->ring == q->few ? RING_MIN : old * 2;
     struct weir_slice *ring = arena_alloc(a, n * sizeof(*ring));
     if (!ring)
         return false;
     for (uint32_t i = q->head; i != q->tail; i++)
         ring[i & (n - 1)] = *slot(q, i);
-    if (q->ring)
+    if (q->ring != q->few)
         arena_free(a, q->ring, old * sizeof(*ring));
     q->ring = ring;
     q->mask = n - 1;
@@ -35,7 +35,7 @@ static bool grow_ring(struct tcp *tcp, struct tcp_sendq *q) {
 }
 
 static inline bool room_for_slice(struct tcp *tcp, struct tcp_sendq *q) {
-    return (q->ring && q->tail - q->head <= q->mask) || grow_ring(tcp, q);
+    return q->tail - q->head <= q->mask || grow_ring(tcp, q);
 }
 
 /* The first slice of new data may be the one just added. */
@@ -70,11 +70,12 @@ static uint32_t append_tail(const struct tcp_work *w, struct tcp_sendq *q,
     return n;
 }
 
-/* Buffers grow with what is written at once, and where much is queued. */
+/* Buffers grow with what is written at once, and where much is queued; a byte
+ * to and fro now and then needs little. */
 static uint32_t buf_size(const struct tcp_sendq *q, uint32_t len) {
     uint32_t want = len > q->bytes / 4 ? len : q->bytes / 4;
-    uint32_t size = BUF_MIN;
-    while (size < want && size < BUF_MAX)
+    uint32_t size = q->bytes ? BUF_MIN : BUF_FIRST;
+    while (size < want + sizeof(struct weir_buf) && size < BUF_MAX)
         size *= 2;
     return size - (uint32_t)sizeof(struct weir_buf);
 }
@@ -215,19 +216,23 @@ void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una) {
     }
 }
 
+void tcp_sendq_init(struct tcp_work *w, tcp_seq base) {
+    struct tcp_sendq *q = &w->sendq;
+    *q = (struct tcp_sendq){.base = base, .cur_seq = base};
+    q->ring = q->few;
+    q->mask = sizeof(q->few) / sizeof(q->few[0]) - 1;
+}
+
 void tcp_sendq_clear(struct tcp *tcp, struct tcp_work *w) {
     struct tcp_sendq *q = &w->sendq;
     for (; q->head != q->tail; q->head++)
         weir_buf_unref(slot(q, q->head)->buf);
-    if (q->ring)
+    if (q->ring != q->few)
         arena_free(tcp->env->arena, q->ring,
                    (q->mask + 1) * sizeof(q->ring[0]));
     if (q->spare)
         weir_buf_unref(q->spare);
-    q->spare = NULL;
-    q->ring = NULL;
-    q->bytes = 0;
-    q->own_tail = false;
+    tcp_sendq_init(w, q->base);
 }
 
 uint32_t tcp_send_space(const struct tcp_conn *c) {

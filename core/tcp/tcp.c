@@ -198,7 +198,7 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
     w->xmit_due = w->delack_due = WEIR_NEVER;
     list_init(&w->owing);
     w->space_since = w->rtt_since = tcp->env->now;
-    w->sendq.base = w->sendq.cur_seq = c->snd.nxt;
+    tcp_sendq_init(w, c->snd.nxt);
     w->wnd_max = c->snd.wnd;
     w->copied = seq_sub(c->rcv.nxt, (c->flags & CONN_FIN_RCVD) != 0);
     w->small_end = c->snd.una;
