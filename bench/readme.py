@@ -11,6 +11,7 @@ import sys
 
 top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 source = sys.argv[1]
+run_in = os.path.dirname(os.path.dirname(os.path.abspath(source)))  # perhaps another clone
 with open(f"{source}/figures.json", encoding="utf-8") as lines:
     figures = [json.loads(line) for line in lines]
 WEIR = ("door", "direct", "load", "ring", "tap")
@@ -44,7 +45,7 @@ def commands():
         if o["row"] != name:
             name = o["row"]
             yield name
-        words = shlex.join(o["command"]).replace(f"{top}/", "").replace("build/../", "")
+        words = shlex.join(o["command"]).replace(f"{run_in}/", "").replace("bench/../", "").replace("build/../", "")
         yield f"    {o['column']:20}{words}"
 
 
