@@ -13,6 +13,7 @@ setup() {
 
 teardown() {
     rm -f "$UP"
+    [ ! -e "$HOME_OF/lab.yaml" ] || "$WEIR" down lab >/dev/null 2>&1 || true
     wait
     rm -rf "$HOME_OF"
 }
@@ -226,6 +227,7 @@ import socket; s = socket.create_connection(("127.0.0.1", 8080)); s.close()'
     wait "$sent"
     wait "$got"
     cmp "$HOME_OF/sent" "$HOME_OF/got"
+    "$WEIR" down lab
 }
 
 @test "link: set, show, clear; faults; errors say what there is" {
