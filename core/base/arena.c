@@ -4,8 +4,8 @@
  *
  * Sizes are rounded up to classes: every 16 bytes up to 512, then eight to each
  * doubling (at most an eighth is lost). A class hands out what was freed to it,
- * most recently freed first as that is warm; else small classes arena_cut runs
- * of a page, so that objects of a kind lie together, and large ones arena_cut
+ * most recently freed first as that is warm; else small classes cut runs
+ * of a page, so that objects of a kind lie together, and large ones cut
  * from the untouched rest directly. When the rest is used up, the smallest
  * larger free block is divided. Nothing is ever merged: what a stack needs much
  * of it needs again.

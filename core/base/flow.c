@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Toeplitz's hash: the sum (exclusive or) of the 32-bit windows into the
- * flow_key at each bit of the input that is set. The windows' sums for each
- * value of four bits are made once.
+ * Toeplitz's hash: the sum (exclusive or) of the 32-bit windows into the key at
+ * each bit of the input that is set. The windows' sums for each value of four
+ * bits are made once.
  */
 #include "weir/flow.h"
 
 #include "base/env.h"
 
-/* 32 bits of the flow_key from bit `at`. */
-static uint32_t window(const uint8_t flow_key[WEIR_RSS_KEY], unsigned at) {
+/* 32 bits of the key from bit `at`. */
+static uint32_t window(const uint8_t key[WEIR_RSS_KEY], unsigned at) {
     uint64_t bits = 0;
     for (unsigned i = 0; i < 5; i++)
-        bits = bits << 8 | flow_key[(at / 8 + i) % WEIR_RSS_KEY];
+        bits = bits << 8 | key[(at / 8 + i) % WEIR_RSS_KEY];
     return (uint32_t)(bits >> (8 - at % 8));
 }
 
-void weir_rss_init(struct weir_rss *rss, const uint8_t flow_key[WEIR_RSS_KEY]) {
+void weir_rss_init(struct weir_rss *rss, const uint8_t key[WEIR_RSS_KEY]) {
     for (unsigned at = 0; at < 24; at++)
         for (unsigned v = 0; v < 16; v++) {
             uint32_t sum = 0;
             for (unsigned bit = 0; bit < 4; bit++)
                 if (v & 8u >> bit)
-                    sum ^= window(flow_key, at * 4 + bit);
+                    sum ^= window(key, at * 4 + bit);
             rss->nibble[at][v] = sum;
         }
 }

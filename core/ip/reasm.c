@@ -34,7 +34,7 @@ struct frag_queue {
     uint8_t raw[IP4_HDR_MAX]; /* header of the first fragment */
 };
 
-/* While a fragment waits, its checksum offset serves no purpose: the frag_place
+/* While a fragment waits, its checksum offset serves no purpose: the place
  * in the datagram is kept there (in units of 8 bytes, it fits). */
 static uint32_t piece_off(const struct weir_pkt *pkt) {
     return pkt->csum_start * 8u;
@@ -145,7 +145,7 @@ static struct frag_queue *queue_get(struct ip *ip, const struct ip4_hdr *h,
 
 enum placed { PLACED, DUPLICATE, OVERLAP };
 
-/* Put a fragment in its frag_place. */
+/* Put a fragment in its place. */
 static enum placed frag_place(struct frag_queue *q, struct weir_pkt *pkt) {
     uint32_t off = piece_off(pkt), end = off + pkt->len;
     struct weir_pkt **at = &q->pieces.head, *before = NULL;

@@ -4,7 +4,7 @@
  */
 #include "tcp/rooms.h"
 
-/* Bytes that make it bytes_readable: SO_RCVLOWAT, but not more than fits. */
+/* Bytes that make it readable: SO_RCVLOWAT, but not more than fits. */
 static uint32_t rcvlowat(const struct tcp_conn *c) {
     uint32_t want = c->opt ? (uint32_t)c->opt->rcvlowat : 1;
     return want < c->rcvbuf / 2 ? want : c->rcvbuf / 2;

@@ -366,7 +366,6 @@ void tcp_loss_ack_plain(struct tcp *tcp, struct tcp_conn *c,
 void tcp_loss_reorder_timer(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     const struct tcp_ack_sample none = {.prior_pipe = 0};
-    tcp_xmit_disarm(c);
     uint32_t lost = w->tx.lost_bytes;
     tcp_timer_event(tcp, c, WEIR_TIMER_REORDER, 1, 0, tcp_pipe(c), c->snd.una);
     detect(tcp, c);

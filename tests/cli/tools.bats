@@ -222,6 +222,7 @@ import socket; s = socket.create_connection(("127.0.0.1", 8080)); s.close()'
     sleep 0.2
     "$WEIR" fault cut a:eth0
     sleep 0.2
+    [ "$(stat -c %s "$HOME_OF/got")" -lt 60000000 ] # it was not over before
     "$WEIR" fault heal a:eth0
     "$WEIR" link clear a:eth0
     wait "$sent"
