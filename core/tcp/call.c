@@ -282,6 +282,20 @@ void tcp_close(struct tcp *tcp, struct endpoint *ep) {
     tcp_orphan(tcp, c);
 }
 
+/* RFC 9293 3.10.5. The pass has not run since the last send: what it would have
+ * sent leaves ahead of the RST, as from a stack that sends within send(). */
+static void reset_peer(struct tcp *tcp, struct tcp_conn *c,
+                       enum weir_reason reason) {
+    struct env *env = tcp->env;
+    if (c->flags & CONN_DIRTY && tcp_unsent(c)) {
+        weir_event_id cause = env->cause;
+        env->cause = c->work->out_cause;
+        tcp_output(tcp, c);
+        env->cause = cause;
+    }
+    tcp_reply_abort(tcp, c, reason);
+}
+
 void tcp_abort(struct tcp *tcp, struct endpoint *ep, enum weir_reason reason) {
     if (ep->kind == ENDPOINT_LISTENER) {
         tcp_close(tcp, ep);
@@ -290,9 +304,8 @@ void tcp_abort(struct tcp *tcp, struct endpoint *ep, enum weir_reason reason) {
     struct tcp_conn *c = tcp_conn_of(ep);
     ep->flags |= EP_DEAD;
     endpoint_untouch(tcp->env, ep);
-    /* RFC 9293 3.10.5: a RST in every synchronized state */
     if (!tcp_in(c, IN(CLOSED) | IN(SYN_SENT)))
-        tcp_reply_abort(tcp, c, reason);
+        reset_peer(tcp, c, reason);
     tcp_end(tcp, c, 0, reason);
 }
 
@@ -345,7 +358,7 @@ int tcp_disconnect(struct tcp *tcp, struct endpoint **ep) {
     if (tcp_in(c, IN(ESTABLISHED) | IN(CLOSE_WAIT) | IN(FIN_WAIT1) |
                       IN(FIN_WAIT2) | IN(SYN_RECV) | IN(CLOSING) |
                       IN(LAST_ACK))) {
-        tcp_reply_abort(tcp, c, WEIR_TCP_DISCONNECT_WITH_DATA);
+        reset_peer(tcp, c, WEIR_TCP_DISCONNECT_WITH_DATA);
         tcp_end(tcp, c, ECONNRESET, WEIR_TCP_DISCONNECT_WITH_DATA);
     } else if (tcp_state(c) == WEIR_TCP_SYN_SENT) {
         tcp_end(tcp, c, ECONNRESET, WEIR_NONE);

@@ -123,6 +123,7 @@ pair() {
 
 # unread WHERE...: server and client there; what the client sees.
 unread() {
+    rm -f server # or the last one's words would be taken for this one's
     "$@" python3 "$PROGRAMS/unread.py" server "$port" >server 2>&1 3>&- &
     server=$!
     until_true said server "listen ok" || return 1
@@ -133,6 +134,10 @@ unread() {
 @test "a server that answers and closes without reading: reset, and why" {
     port=$(free_port)
     unread env >kernel
+    for _ in 1 2 3 4 5; do # what was sent just before the close arrives, too
+        unread "$WEIR" run -- >weir
+        diff -u kernel weir
+    done
     unread "$WEIR" run --trace -- >weir
     diff -u kernel weir
     run "$WEIR" why
@@ -145,6 +150,7 @@ unread() {
 
 # messages WHERE...: the server, two clients; what each prints.
 messages() {
+    rm -f server
     (cd "$BIN" && exec "$@" ./server "$port" 2) >server 2>&1 3>&- &
     server=$!
     until_true said server "listen ok" || return 1

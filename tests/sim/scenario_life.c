@@ -215,6 +215,35 @@ static void reset_on_unread(void **state) {
     close_net();
 }
 
+/* What was written before the close that resets arrives first, though all
+ * happens in one pass; SO_LINGER 0 and AF_UNSPEC alike. */
+static void written_before_reset(void **state) {
+    (void)state;
+    struct linger linger = {.l_onoff = 1};
+    struct iovec six = {"nihao!", 6};
+    for (int how = 0; how < 3; how++) {
+        open_net(MS, 0);
+        int a, b;
+        pair_up(&a, &b);
+        if (how == 0)
+            put(0, a, 100);
+        wait_ns(S);
+        assert_int_equal(weir_send(n.host[1], b, &six, 1, 0, NULL), 6);
+        if (how == 1)
+            assert_int_equal(weir_setsockopt(n.host[1], b, SOL_SOCKET,
+                                             SO_LINGER, &linger,
+                                             sizeof(linger)),
+                             0);
+        if (how == 2)
+            weir_connect(n.host[1], b, NULL);
+        weir_close(n.host[1], b);
+        wait_ns(S);
+        assert_int_equal(get(0, a, 10), 6);
+        assert_int_equal(get(0, a, 10), -ECONNRESET);
+        close_net();
+    }
+}
+
 /* Row F5: the first write after the peer has closed succeeds. */
 static void write_after_close(void **state) {
     (void)state;
@@ -398,6 +427,7 @@ int main(void) {
         cmocka_unit_test(four_way_close),
         cmocka_unit_test(fin_with_the_ack),
         cmocka_unit_test(reset_on_unread),
+        cmocka_unit_test(written_before_reset),
         cmocka_unit_test(write_after_close),
         cmocka_unit_test(fin_wait2_timeout),
         cmocka_unit_test(time_wait_reopened),
