@@ -282,8 +282,9 @@ void tcp_close(struct tcp *tcp, struct endpoint *ep) {
     tcp_orphan(tcp, c);
 }
 
-/* RFC 9293 3.10.5. The pass has not run since the last send: what it would have
- * sent leaves ahead of the RST, as from a stack that sends within send(). */
+/* RFC 9293 3.10.5: a RST in every synchronized state. The pass has not run
+ * since the last send: what it would have sent leaves ahead of the RST, as from
+ * a stack that sends within send(). */
 static void reset_peer(struct tcp *tcp, struct tcp_conn *c,
                        enum weir_reason reason) {
     struct env *env = tcp->env;
