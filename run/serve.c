@@ -6,6 +6,7 @@
 #include "run/serve_in.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ struct end *end_new(struct serve_conn *conn, uint64_t inode, int sock,
 void end_unwatch(struct end *e) {
     if (e->src.fd < 0)
         return;
+    conduit_forget(e);
     loop_del(e->sv->loop, &e->src);
     close(e->src.fd);
     e->src.fd = -1;
@@ -198,8 +200,12 @@ static void from_agent(struct proto_pipe *p, const struct proto *m,
 
 struct serve *serve_create(struct net *net, const char *dir) {
     struct serve *sv = calloc(1, sizeof(*sv));
+    sigset_t pipe; /* splice() knows no MSG_NOSIGNAL */
     if (!sv)
         return NULL;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigprocmask(SIG_BLOCK, &pipe, NULL);
     sv->net = net;
     sv->loop = net->loop;
     sv->diag = -2;
@@ -227,6 +233,8 @@ void serve_destroy(struct serve *sv) {
             end_free(sv->end[i]);
     if (sv->buf)
         weir_buf_unref(sv->buf);
+    if (sv->stand_ins)
+        weir_buf_unref(sv->stand_ins);
     if (sv->diag >= 0)
         close(sv->diag);
     for (unsigned i = 0; i < 2; i++)

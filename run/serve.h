@@ -13,7 +13,7 @@ struct serve;
 struct serve_conn;
 
 /* `dir`: private directory where the stack's own ends get names. NULL with
- * errno. Sets the door of each host an agent joins. */
+ * errno. Sets the door of each host an agent joins. Blocks SIGPIPE for good. */
 struct serve *serve_create(struct net *net, const char *dir);
 void serve_destroy(struct serve *sv);
 

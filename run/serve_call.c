@@ -151,8 +151,10 @@ weir_event_id data_record(struct end *e, uint32_t bytes, bool out,
     ev->data.parked = (uint32_t)parked;
     ev->data.total = out ? e->bytes_out : e->bytes_in;
     ev->data.out = out;
-    /* In: with the copy into the carrier; the program's read makes one more. */
-    ev->data.copies = (uint8_t)(out ? CARRIER_COPIES : q.copies + 1);
+    /* In: with the copy into the carrier; the program's read makes one more. A
+     * conduit spares one at each end. */
+    ev->data.copies = (uint8_t)(out ? CARRIER_COPIES - (e->sends != NULL)
+                                    : q.copies + !conduit_puts(e));
     ev->flags = WEIR_EVF_SYNTHETIC;
     return ev->id;
 }

@@ -52,6 +52,7 @@ struct end {
     bool nobody_waits;   /* a connect that does not block: an end follows */
     bool more;           /* the carrier may hold bytes we have not read */
     bool urgent;         /* there may be an urgent byte among them */
+    bool was_urgent;     /* it has sent such a byte, which TCP does not count */
     bool ending;         /* and behind them the end of file, */
     bool hung_up;        /* in both directions */
     bool full;           /* at the last read or write: more lies in it */
@@ -67,6 +68,9 @@ struct end {
     weir_event_id because;       /* behind the last change the core told */
     bool traced;                 /* every call is seen: bytes need no record */
     struct weir_slice out;       /* read from the carrier, not yet taken */
+    /* serve_conduit.c */
+    struct conduit *sends, *receives;
+    uint8_t bulk; /* reads in a row that speak for another way */
     /* serve_pace.c */
     uint64_t peer;          /* carrier of the other end; 0: not looked for */
     struct end *next_paced; /* waits for that one's program to read, */
@@ -105,6 +109,8 @@ struct serve {
     uint64_t sweep_ns;
     struct weir_buf *buf; /* being filled from carriers */
     uint32_t buf_used;
+    struct weir_buf *stand_ins;
+    unsigned conduits;
     int diag; /* unix_diag; -1 */
     struct near *near;
     unsigned serial;
@@ -166,12 +172,33 @@ void listener_fill(struct end *e);
 /* ---- serve_relay.c ---- */
 void relay_out(struct end *e); /* program to core: all there is */
 void relay_out_ready(struct end *e, uint32_t events); /* what epoll told of */
+void relay_out_again(struct end *e); /* what was left, or came meanwhile */
 void relay_begin(struct end *e); /* throw the filler away: it is connected */
 void relay_in(struct end *e);    /* core to program */
 void end_reset(struct end *e);
 void end_released(struct end *e);
 
+/* ---- serve_conduit.c ---- */
+#define CONDUIT_LEFT (-ENOSYS)
+void conduit_forget(struct end *e);
+/* A read brought `n` bytes, `whole`: all there were. Does another way pay? */
+void conduit_seen(struct end *e, size_t n, bool whole);
+/* Where e->sends. Bytes taken from the carrier, e->out then stands for them; 0
+ * at the end; -errno; CONDUIT_LEFT: it has none any more. */
+ssize_t conduit_take(struct end *e);
+/* Where e->receives: of `n` bytes that the core has, how many go one way; */
+size_t conduit_clip(const struct end *e, size_t n);
+bool conduit_puts(const struct end *e); /* is that through the pipe? */
+/* Then: into the carrier, as send() returns. */
+ssize_t conduit_put(struct end *e, size_t n);
+void conduit_throw(struct end *e, size_t n);
+/* They have left, either way. */
+void conduit_moved(struct end *e, size_t n);
+
 /* ---- serve_pace.c ---- */
+#define PACE_BULK 1000000u /* a connection that has moved as much is bulk */
+/* The other end of the connection, if it is a carrier of ours; else NULL. */
+struct end *pace_peer(struct end *e);
 /* Shall its program's bytes stay in the carrier for now? */
 bool pace_waits(struct end *e);
 /* Bytes went into the carrier: whoever waited for that goes on. Any end may be

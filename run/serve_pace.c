@@ -10,13 +10,12 @@
  * back. A reader that has taken nothing for STALL_NS is one that does not read;
  * from then on queues fill and the window closes as they always do.
  *
- * The peer is looked for once, when a connection has moved BULK bytes.
+ * The peer is looked for once, when a connection has moved PACE_BULK bytes.
  */
 #include <string.h>
 
 #include "run/serve_in.h"
 
-#define BULK 1000000u
 #define AHEAD 131072u
 #define STALL_NS 10000000u
 #define NOBODY 1u /* as e->peer: it is none of ours (no inode is 1) */
@@ -39,6 +38,12 @@ static uint64_t find_peer(struct end *e) {
     return NOBODY;
 }
 
+struct end *pace_peer(struct end *e) {
+    if (!e->peer)
+        e->peer = find_peer(e);
+    return e->peer == NOBODY ? NULL : end_get(e->sv, e->peer);
+}
+
 static void leave(struct end *e) {
     struct end **at = &e->sv->paced;
     while (*at != e)
@@ -54,11 +59,9 @@ void pace_forget(struct end *e) {
 
 bool pace_waits(struct end *e) {
     struct serve *sv = e->sv;
-    if (e->bytes_out < BULK || e->urgent || e->ending)
+    if (e->bytes_out < PACE_BULK || e->urgent || e->ending)
         return false;
-    if (!e->peer)
-        e->peer = find_peer(e);
-    struct end *p = e->peer == NOBODY ? NULL : end_get(sv, e->peer);
+    struct end *p = pace_peer(e);
     struct weir_queues q;
     if (!p || p->state != END_CONNECTED || !p->wants_room || !p->full ||
         loop_now(sv->loop) > p->moved_ns + STALL_NS || !end_stack(p) ||
@@ -79,7 +82,7 @@ void pace_moved(struct end *p) {
     for (struct end *e = sv->paced; e; e = e->next_paced)
         if (e->peer == p->inode) {
             leave(e);
-            relay_out_ready(e, 0); /* waits again where it still must */
+            relay_out_again(e); /* waits again where it still must */
             return;
         }
 }
@@ -97,7 +100,7 @@ void pace_pass(struct serve *sv, uint64_t now) {
         if (now < e->due_ns)
             continue;
         leave(e);
-        relay_out_ready(e, 0);
+        relay_out_again(e);
         return; /* it may have gone, and others: the loop comes again */
     }
 }

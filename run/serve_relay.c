@@ -15,6 +15,10 @@
  * write that was taken whole says that it is not full, and only an end that is
  * full waits for room (EPOLLOUT): else each read of the program would wake us.
  *
+ * An urgent byte keeps its place. A read that begins at the mark of a carrier
+ * would swallow it, so a read behind another one looks for it first; towards
+ * the program it is sent when the bytes before it have gone.
+ *
  * The end: both halves shut without a shutdown call means that the last
  * reference of the program's end has gone. ECONNRESET there means that it left
  * bytes unread, on which TCP resets (RFC 9293 3.6.1, RFC 2525 2.17).
@@ -108,17 +112,23 @@ static bool urgent_out(struct end *e, struct weir_stack *s) {
     weir_send(s, e->sock, &iov, 1, MSG_OOB, NULL);
     weir_cause(s, 0);
     e->urgent = false;
+    e->was_urgent = true;
     return true;
 }
 
-/* The peer's urgent byte. */
-static void urgent_in(struct end *e, struct weir_stack *s) {
+/* The peer's urgent byte, which is next. False: it must wait for room. */
+static bool urgent_in(struct end *e, struct weir_stack *s) {
     char byte;
     struct iovec iov = {&byte, 1};
+    if (weir_recv(s, e->sock, &iov, 1, MSG_OOB | MSG_PEEK, NULL, NULL) != 1)
+        return true;
+    if (send(e->src.fd, &byte, 1, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+        (errno == EAGAIN || errno == EINTR))
+        return false;
     weir_cause(s, e->event);
-    if (weir_recv(s, e->sock, &iov, 1, MSG_OOB, NULL, NULL) == 1)
-        send(e->src.fd, &byte, 1, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL);
+    weir_recv(s, e->sock, &iov, 1, MSG_OOB, NULL, NULL);
     weir_cause(s, 0);
+    return true;
 }
 
 static void moved(const struct end *e, size_t bytes) {
@@ -129,11 +139,16 @@ static void moved(const struct end *e, size_t bytes) {
 /* One read's worth: its bytes, 0 at the end, -errno. `*whole`: that was all. */
 static ssize_t take(struct end *e, bool *whole) {
     struct serve *sv = e->sv;
+    ssize_t n = e->sends ? conduit_take(e) : CONDUIT_LEFT;
+    if (n != CONDUIT_LEFT) {
+        if (n > 0)
+            moved(e, (size_t)n);
+        return n;
+    }
     if (!buf_ready(sv))
         return -ENOMEM;
     size_t room = sv->buf->size - sv->buf_used;
-    ssize_t n =
-        recv(e->src.fd, sv->buf->data + sv->buf_used, room, MSG_DONTWAIT);
+    n = recv(e->src.fd, sv->buf->data + sv->buf_used, room, MSG_DONTWAIT);
     if (n <= 0)
         return n < 0 ? -errno : 0;
     *whole = (size_t)n < room;
@@ -154,19 +169,33 @@ static void no_more(struct end *e, struct weir_stack *s, ssize_t n) {
         out_ended(e, s);
 }
 
+/* Is there anything, and is it urgent? */
+static bool more_to_take(struct end *e) {
+    struct pollfd p = {.fd = e->src.fd, .events = POLLIN | POLLPRI | POLLRDHUP};
+    if (poll(&p, 1, 0) <= 0)
+        return false;
+    e->urgent |= (p.revents & POLLPRI) != 0;
+    return true;
+}
+
 /* `look`: also for what comes behind a read that seems to be the last. */
 static void drain(struct end *e, bool look) {
     struct weir_stack *s = end_stack(e);
-    bool whole = false;
+    bool whole = false, first = true;
     e->more = true;
     if (!s || e->src.fd < 0 || !drain_filler(e) || !push(e, s))
         return;
     while (weir_ready(s, e->sock) & (WEIR_OUT | WEIR_ERR | WEIR_HUP)) {
+        if (!first && ((whole && !look && !e->urgent) || !more_to_take(e))) {
+            no_more(e, s, -EAGAIN);
+            return;
+        }
+        first = false;
         if (e->urgent && urgent_out(e, s))
             continue;
         if (!look && pace_waits(e))
             return;
-        ssize_t n = whole && !look ? -EAGAIN : take(e, &whole);
+        ssize_t n = take(e, &whole);
         if (n <= 0) {
             no_more(e, s, n);
             return;
@@ -174,6 +203,8 @@ static void drain(struct end *e, bool look) {
         weir_cause(s, data_record(e, (uint32_t)n, true, 0));
         bool more = push(e, s);
         weir_cause(s, 0);
+        if (more)
+            conduit_seen(e, (size_t)n, whole || e->sends);
         if (e->waited) {
             e->waited = false;
             end_tell(e, PROTO_WAIT, 0);
@@ -185,11 +216,15 @@ static void drain(struct end *e, bool look) {
 
 /* Epoll may not have told yet of what is there. */
 void relay_out(struct end *e) {
-    struct pollfd p = {.fd = e->src.fd, .events = POLLIN | POLLPRI | POLLRDHUP};
-    if (e->src.fd >= 0 && poll(&p, 1, 0) == 0 && e->out.len == 0)
-        return;
-    e->urgent |= (p.revents & POLLPRI) != 0;
-    drain(e, true);
+    if ((e->src.fd >= 0 && more_to_take(e)) || e->out.len > 0)
+        drain(e, true);
+}
+
+void relay_out_again(struct end *e) {
+    if ((e->src.fd >= 0 && more_to_take(e)) || e->out.len > 0)
+        drain(e, false);
+    else
+        e->more = false;
 }
 
 void relay_begin(struct end *e) {
@@ -220,13 +255,48 @@ static ssize_t put_bytes(int fd, struct iovec *iov, size_t n) {
     return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* True when all that the core had is in the carrier. */
-static bool in_bytes(struct end *e, struct weir_stack *s) {
+/* The first `bytes`; how many elements hold them. */
+static int iov_clip(struct iovec *iov, int n, size_t bytes) {
+    for (int i = 0; i < n; i++) {
+        if (bytes <= iov[i].iov_len) {
+            iov[i].iov_len = bytes;
+            return i + 1;
+        }
+        bytes -= iov[i].iov_len;
+    }
+    return n;
+}
+
+/* The core has `*had` bytes: those that go one way, into the carrier. */
+static ssize_t put_some(struct end *e, struct iovec *iov, int n, size_t *had) {
+    if (!e->receives)
+        return put_bytes(e->src.fd, iov, (size_t)n);
+    *had = conduit_clip(e, *had);
+    if (!conduit_puts(e))
+        return put_bytes(e->src.fd, iov, (size_t)iov_clip(iov, n, *had));
+    ssize_t put = conduit_put(e, *had);
+    if (put < 0 && errno != EAGAIN && errno != EINTR)
+        conduit_throw(e, *had);
+    return put;
+}
+
+/* True when all that the core had is in the carrier. `urgent`: a byte of it is.
+ */
+static bool in_bytes(struct end *e, struct weir_stack *s, bool urgent) {
     struct iovec iov[PEEK_IOV];
-    int n;
-    while ((n = weir_peek(s, e->sock, iov, PEEK_IOV)) > 0) {
+    for (;;) {
+        if (urgent && weir_sockatmark(s, e->sock) == 1) {
+            if (!urgent_in(e, s)) {
+                end_want_room(e, true);
+                return false;
+            }
+            urgent = false;
+        }
+        int n = weir_peek(s, e->sock, iov, PEEK_IOV);
+        if (n <= 0)
+            return true;
         size_t had = iov_sum(iov, n);
-        ssize_t put = put_bytes(e->src.fd, iov, (size_t)n);
+        ssize_t put = put_some(e, iov, n, &had);
         if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
             end_want_room(e, true);
             return false;
@@ -236,6 +306,8 @@ static bool in_bytes(struct end *e, struct weir_stack *s) {
         e->full = (size_t)put < had;
         moved(e, (size_t)put);
         weir_event_id id = data_record(e, (uint32_t)put, false, 0);
+        if (e->receives)
+            conduit_moved(e, (size_t)put);
         weir_cause(s, id);
         weir_consume(s, e->sock, (size_t)put);
         weir_cause(s, 0);
@@ -244,7 +316,6 @@ static bool in_bytes(struct end *e, struct weir_stack *s) {
             return false;
         }
     }
-    return true;
 }
 
 void relay_in(struct end *e) {
@@ -254,10 +325,9 @@ void relay_in(struct end *e) {
     unsigned mask = weir_ready(s, e->sock);
     uint64_t before = e->bytes_in;
     /* Fewer bytes than SO_RCVLOWAT stay: the carrier's poll would show them. */
-    bool all = !(mask & WEIR_IN) || in_bytes(e, s);
+    bool all = !(mask & (WEIR_IN | WEIR_PRI)) ||
+               in_bytes(e, s, (mask & WEIR_PRI) != 0);
     bool reset = mask & WEIR_ERR;
-    if (mask & WEIR_PRI)
-        urgent_in(e, s);
     bool changed = e->bytes_in != before;
     if (all && mask & WEIR_RDHUP && !reset && !e->eof_given) {
         e->eof_given = true;

@@ -344,7 +344,7 @@ void stream_ready(struct end *e, const struct weir_ready *ready) {
     else if (e->state == END_CONNECTED) {
         relay_in(e);
         if (end_get(sv, inode) == e && e->state == END_CONNECTED && e->more)
-            relay_out_ready(e, 0);
+            relay_out_again(e);
     }
 }
 

@@ -169,6 +169,7 @@ static void details(FILE *out, const struct story *s,
     case WEIR_EV_DATA:
         number(out, "pid", ev->data.pid);
         number(out, "bytes", ev->data.bytes);
+        number(out, "copies", ev->data.copies);
         number(out, "out", ev->data.out);
         break;
     case WEIR_EV_SEGMENT_SENT:

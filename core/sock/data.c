@@ -125,6 +125,15 @@ int weir_consume(struct weir_stack *s, int sock, size_t bytes) {
     return (int)call_end(s, c, tcp_consume(s->tcp, e, bytes));
 }
 
+int weir_sockatmark(struct weir_stack *s, int sock) {
+    struct endpoint *e = handle_get(s, sock);
+    if (!e)
+        return bad_handle(s);
+    if (e->kind == ENDPOINT_UDP)
+        return env_fail(&s->env, ENOTTY, WEIR_BAD_STATE);
+    return tcp_at_mark(e);
+}
+
 static unsigned ready_of(struct weir_stack *s, struct endpoint *e) {
     return e->kind == ENDPOINT_UDP ? udp_ready(s->udp, e)
                                    : tcp_ready(s->tcp, e);

@@ -52,6 +52,8 @@ ssize_t tcp_recv(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
                  int n, size_t asked, int flags, int *msg_flags);
 int tcp_peek(struct tcp *tcp, struct endpoint *ep, struct iovec *iov, int n);
 int tcp_consume(struct tcp *tcp, struct endpoint *ep, size_t bytes);
+/* The next byte to read is the urgent one, read already or not. */
+bool tcp_at_mark(const struct endpoint *ep);
 /* Of a listener (SHUT_RD): it becomes a fresh socket, as on Linux (*ep). */
 int tcp_shutdown(struct tcp *tcp, struct endpoint **ep, int how);
 /* The handle is gone; the endpoint is TCP's alone from here. */

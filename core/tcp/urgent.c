@@ -22,6 +22,14 @@ uint32_t tcp_urgent_in_front(const struct tcp_conn *c) {
            !(c->ep.flags & EP_OOBINLINE) && seq_eq(w->copied, urgent_at(w));
 }
 
+bool tcp_at_mark(const struct endpoint *ep) {
+    if (ep->kind == ENDPOINT_LISTENER)
+        return false;
+    const struct tcp_conn *c = tcp_conn_of((struct endpoint *)ep);
+    const struct tcp_work *w = c->work;
+    return w && c->flags & any_urgent && seq_eq(w->copied, urgent_at(w));
+}
+
 /* RFC 9293 3.10.7.4, sixth: check the URG bit. */
 static void new_pointer(struct tcp *tcp, struct tcp_conn *c,
                         const struct tcp_segment *seg) {

@@ -96,9 +96,14 @@ int weir_send_slices(struct weir_stack *s, int sock,
                      const struct weir_slice *slice, int n, int flags);
 /* Receive: up to n pointers to in-order bytes at the front of the queue, good
  * until the next call on this stack; returns how many iovecs (0: none now;
- * -EAGAIN never), or -errno. Then weir_consume the bytes that were used. */
+ * -EAGAIN never), or -errno. Then weir_consume the bytes that were used. As
+ * with weir_recv, they end before the urgent mark, and at the mark the urgent
+ * byte is passed over: who wants it asks weir_sockatmark first. */
 int weir_peek(struct weir_stack *s, int sock, struct iovec *iov, int n);
 int weir_consume(struct weir_stack *s, int sock, size_t bytes);
+/* POSIX sockatmark(), Linux SIOCATMARK: 1 where the next byte to read is the
+ * urgent one, else 0; -EBADF, -ENOTTY (UDP). */
+int weir_sockatmark(struct weir_stack *s, int sock);
 
 int weir_getsockname(struct weir_stack *s, int sock, struct weir_endpoint *ep);
 int weir_getpeername(struct weir_stack *s, int sock, struct weir_endpoint *ep);

@@ -32,6 +32,14 @@ same() {
 @test "calls that block and what ends them (run)" { same run ./prog_blocked; }
 @test "calls that block and what ends them (trace)" { same trace ./prog_blocked; }
 @test "streams of many megabytes (run)" { same run ./prog_bulk; }
+@test "bulk on one host is not copied on its way, small talk is" {
+    export XDG_STATE_HOME=$BATS_TEST_TMPDIR
+    timeout 60 "$WEIR" run --new -- ./prog_bulk </dev/null
+    "$WEIR" timeline --json | grep '"kind":"DATA"' >"$BATS_TEST_TMPDIR/data"
+    # Without the program's own read: into the first carrier; that, and twice more.
+    grep -q '"copies":1[^0-9].*"out":0' "$BATS_TEST_TMPDIR/data"
+    grep -q '"copies":3[^0-9].*"out":0' "$BATS_TEST_TMPDIR/data"
+}
 @test "streams of many megabytes (trace)" { same trace ./prog_bulk; }
 @test "streams of many megabytes, one processor, a reader of the recording beside" {
     ./prog_bulk </dev/null >"$BATS_TEST_TMPDIR/on-kernel"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Streams of many megabytes, each byte compared: both ways at once, small and
- * large pieces, a half close, a look ahead, readers that stop, writers and
- * readers that die. */
+ * large pieces, a half close, a look ahead, readers that stop, bulk and small
+ * talk in turns, writers and readers that die. */
 #include "prog.h"
 
 #include <sys/mman.h>
@@ -217,6 +217,53 @@ static void dies(void) {
     printf("reader dies: %d, writer %d\n", ended(r), ended(w));
 }
 
+/* Bulk, then questions and answers of a few bytes, in turns; at last an urgent
+ * byte amid bulk, from whose mark on the rest is read. */
+static void phases(void) {
+    int a, b;
+    pair(&a, &b);
+    fflush(stdout);
+    pid_t p = fork();
+    if (p == 0) {
+        close(b);
+        unsigned long long at = 0, back = 0;
+        for (int turn = 0; turn < 4; turn++) {
+            for (int i = 0; i < 60; i++, at += 131072)
+                if (write(a, table + at % TABLE, 131072) != 131072)
+                    _exit(8);
+            for (int i = 0; i < 100; i++, at += 50, back += 20)
+                if (write(a, table + at % TABLE, 50) != 50 ||
+                    get(a, back, back + 20) != back + 20)
+                    _exit(9);
+        }
+        if (send(a, "!", 1, MSG_OOB) != 1)
+            _exit(10);
+        for (int i = 0; i < 60; i++, at += 131072)
+            if (write(a, table + at % TABLE, 131072) != 131072)
+                _exit(11);
+        _exit(0);
+    }
+    close(a);
+    unsigned long long at = 0, back = 0;
+    for (int turn = 0; turn < 4; turn++) {
+        at = get(b, at, at + 60 * 131072);
+        for (int i = 0; i < 100; i++) {
+            at = get(b, at, at + 50);
+            ssize_t n = write(b, table + back % TABLE, 20);
+            back += n > 0 ? (unsigned long long)n : 0;
+        }
+    }
+    struct pollfd urgent = {.fd = b, .events = POLLPRI};
+    char byte = 0;
+    int woken = poll(&urgent, 1, 5000);
+    ssize_t n = recv(b, &byte, 1, MSG_OOB);
+    printf("phases: %llu, urgent %d %zd %c", at, woken, n, byte);
+    at = get(b, at, at + 60 * 131072);
+    n = read(b, piece, 1);
+    printf(", %llu, then %zd, writer %d\n", at, n, ended(p));
+    close(b);
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     table_make();
@@ -225,6 +272,7 @@ int main(void) {
     look_ahead();
     stopped();
     idle_reader();
+    phases();
     dies();
     return 0;
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ enum op {
     OP_RECV,
     OP_PEEK,
     OP_RECV_OOB,
+    OP_AT_MARK,
     OP_SHUTDOWN,
     OP_CLOSE,
     OP_ERROR,
@@ -62,6 +64,7 @@ static const char *const op_names[] = {"socket",
                                        "recv",
                                        "recv PEEK",
                                        "recv OOB",
+                                       "SIOCATMARK",
                                        "shutdown",
                                        "close",
                                        "SO_ERROR",
@@ -186,6 +189,8 @@ static int kernel(const struct step *st) {
         return neg(recv(s, buf, (size_t)st->arg, MSG_PEEK));
     case OP_RECV_OOB:
         return neg(recv(s, buf, 1, MSG_OOB));
+    case OP_AT_MARK:
+        return ioctl(s, SIOCATMARK, &v) ? -errno : v;
     case OP_SHUTDOWN:
         return neg(shutdown(s, st->arg));
     case OP_CLOSE:
@@ -282,6 +287,8 @@ static int weir(const struct step *st) {
     case OP_RECV_OOB:
         iov.iov_len = 1;
         return (int)weir_recv(stack, s, &iov, 1, MSG_OOB, NULL, NULL);
+    case OP_AT_MARK:
+        return weir_sockatmark(stack, s);
     case OP_SHUTDOWN:
         return weir_shutdown(stack, s, st->arg);
     case OP_CLOSE:
@@ -325,13 +332,14 @@ static int first_free(void) {
 /* A step that makes sense often enough; false: skip it. */
 static bool choose(struct step *st) {
     static const uint8_t weights[OP_MAX] = {
-        [OP_SOCKET] = 6,   [OP_BIND] = 3,         [OP_LISTEN] = 3,
-        [OP_CONNECT] = 8,  [OP_CONNECT_DEAD] = 2, [OP_UNCONNECT] = 1,
-        [OP_ACCEPT] = 6,   [OP_SEND] = 8,         [OP_SEND_OOB] = 1,
-        [OP_RECV] = 8,     [OP_PEEK] = 1,         [OP_RECV_OOB] = 1,
-        [OP_SHUTDOWN] = 4, [OP_CLOSE] = 4,        [OP_ERROR] = 2,
-        [OP_PEERNAME] = 1, [OP_LINGER0] = 1,      [OP_REUSE] = 2,
-        [OP_INLINE] = 1,   [OP_SETOPT] = 4,       [OP_GETOPT] = 4,
+        [OP_SOCKET] = 6,  [OP_BIND] = 3,         [OP_LISTEN] = 3,
+        [OP_CONNECT] = 8, [OP_CONNECT_DEAD] = 2, [OP_UNCONNECT] = 1,
+        [OP_ACCEPT] = 6,  [OP_SEND] = 8,         [OP_SEND_OOB] = 1,
+        [OP_RECV] = 8,    [OP_PEEK] = 1,         [OP_RECV_OOB] = 1,
+        [OP_AT_MARK] = 1, [OP_SHUTDOWN] = 4,     [OP_CLOSE] = 4,
+        [OP_ERROR] = 2,   [OP_PEERNAME] = 1,     [OP_LINGER0] = 1,
+        [OP_REUSE] = 2,   [OP_INLINE] = 1,       [OP_SETOPT] = 4,
+        [OP_GETOPT] = 4,
     };
     uint32_t sum = 0, pick;
     for (unsigned i = 0; i < OP_MAX; i++)
