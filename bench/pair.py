@@ -7,6 +7,7 @@ PLACE: where the two are.
   veth1500  the same, on the pair without offload: whole checksums, MTU 1500
   slirp     the client in a namespace behind slirp4netns, the server here
   load      the server behind the door, the client ours on the direct API (load.c)
+  loadspin  the same, the stack waits awake, up to 50 us each time
   pasta     the client in a namespace behind pasta (its TAP), the server here
 WHAT: program rr|bulk|crr, nginx, redis, iperf3.
 Everything that was started has ended and was waited for when this returns.
@@ -81,7 +82,7 @@ def slirp():
 
 def places():
     """(words before the server, words before the client, the server's address)."""
-    if place in ("kernel", "load"):
+    if place in ("kernel", "load", "loadspin"):
         return [], [], "127.0.0.1"
     if place.startswith("veth"):
         return in_namespace(0), in_namespace(1), "10.93.1.1" if place == "veth" else "10.93.2.1"
@@ -128,8 +129,9 @@ def program(there, here, host):
 
 
 def load(server, request, seconds, connections):
+    spin = ["--spin", "50"] if place == "loadspin" else []
     out = run([f"{build}/bench/bench_load", "-c", connections, "-d", seconds, "-p", str(PORT),
-               "-r", request, "--", *server]).split()
+               "-r", request, *spin, "--", *server]).split()
     return " ".join([f"{float(out[0]) / 1e3:.3f}", *out[1:]])
 
 
@@ -145,7 +147,7 @@ http {{ access_log off; keepalive_requests 1000000000;
   server {{ listen {PORT} backlog=1024; location / {{ return 200 "hello\\n"; }} }} }}
 """)
     server = ["nginx", "-c", f"{stage}/nginx.conf", "-e", f"{stage}/error.log"]
-    if place == "load":
+    if place.startswith("load"):
         return load(server, "http", seconds, connections)
     start([*there, *server])
     wait_for_port(there)
@@ -167,7 +169,7 @@ def redis(there, here, host):
     server = ["redis-server", "--port", str(PORT), "--save", "", "--appendonly", "no",
               "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", stage,
               "--logfile", f"{stage}/log"]
-    if place == "load":
+    if place.startswith("load"):
         return load(server, "get", seconds, clients)
     start([*there, *server])
     wait_for_port(there)

@@ -10,7 +10,7 @@ than the base. What a command needs beyond itself is found from its
 words (needs() in run.py); where that is absent, the table says so.
 
 Columns: kernel (loopback), veth (the kernel, two network namespaces), door (the
-universal door, `weir run`), load (a server behind it, our client), direct (the
+universal door, `weir run`), load (a server behind it, our client on the direct API), direct (the
 direct API), norecord (the same, the flight recorder off), ring (two stacks on
 two cores, links/ring between them), tap (the direct API and a program on the
 kernel, links/tap between them), lwip, gvisor, slirp, pasta; any other name will
@@ -128,12 +128,13 @@ def rows(build, seconds):
     # ---- programs
     for name, args, goal in (
             ("64 connections", ["64"], {"door": 1.2, "load": 1.7}),
-            ("1 connection", ["1"], {"load": 1.2}),
+            ("1 connection", ["1"], {"load": 1.2, "load, --spin": 3}),
             ("a connection a request, 64 at once", ["64", "close"], {"door": 1})):
         do = ["nginx", S, *args]
         row(f"nginx and wrk, {name}", "k/s", True, {
             "kernel": pair + ["kernel", *do], "door": door + pair + ["kernel", *do],
             **({} if "close" in do else {"load": pair + ["load", *do]}),
+            **({"load, --spin": pair + ["loadspin", *do]} if "1" in do[2:] else {}),
             "veth": pair + ["veth", *do],
             "slirp": pair + ["slirp", *do], "pasta": pair + ["pasta", *do]}, goal=goal)
     row("small web answers, keep-alive, 64 connections", "k/s", True, {

@@ -25,7 +25,7 @@ from plot import plot
 from rows import rows
 
 PLACES = ("veth", "veth1500")
-WEIR = ("door", "door, --spin", "load", "direct", "ring", "tap")
+WEIR = ("door", "door, --spin", "load", "load, --spin", "direct", "ring", "tap")
 NEEDS = {  # a word of a command: packages' programs
     "slirp": ["slirp4netns", "unshare", "nsenter"], "pasta": ["pasta"],
     "nginx": ["nginx", "wrk"], "redis": ["redis-server", "redis-benchmark"],
