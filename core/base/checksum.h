@@ -76,6 +76,16 @@ static inline uint64_t csum_native(uint16_t sum) {
     return csum_network(sum);
 }
 
+/* Sum of 32-bit words in host order, as csum_header says of their bytes on the
+ * wire: which half of a sum lies where is all the same (RFC 1071 2(B)). Below
+ * 2^33, so that more can be added. */
+static inline uint64_t csum_of_words(uint64_t words) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    words = __builtin_bswap64(words);
+#endif
+    return (uint32_t)words + (words >> 32);
+}
+
 /* The checksum field over what sums to `native`, as the machine stores it: in
  * the end no bytes are swapped (RFC 1071 2(B)). */
 static inline void csum_put(uint8_t *p, uint64_t native) {

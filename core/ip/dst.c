@@ -7,13 +7,15 @@
  * path MTU or the set of neighbours takes the next number. So nothing here
  * decides anything: it is what route.c and input.c would say again.
  */
+#include "base/hint.h"
 #include "ip/state.h"
 
 uint32_t ip_generation(const struct ip *ip) {
     return ip->gen;
 }
 
-const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst, unsigned ifindex) {
+SELDOM const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst,
+                                     unsigned ifindex) {
     struct ip_dst *d = &ip->dsts[dst_slot(dst)];
     *d = (struct ip_dst){.dst = dst, .ifindex = (uint16_t)ifindex};
     if (!path_lookup(ip, dst, ifindex, &d->path))

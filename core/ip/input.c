@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "base/checksum.h"
+#include "base/hint.h"
 #include "ip/state.h"
 #include "wire/ether.h"
 #include "wire/icmp.h"
@@ -267,6 +268,33 @@ static bool frame_is_ours(const struct ip_if *iface, struct weir_pkt *pkt,
     return memcmp(dst, iface->mac, ETHER_MAC) == 0;
 }
 
+/* Any frame. */
+APART static void input_frame_any(struct ip *ip, struct ip_if *iface,
+                                  struct weir_pkt *pkt, bool trusted) {
+    struct env *env = ip->env;
+    const uint8_t *p = pkt_pull(pkt, ETHER_HDR);
+    if (!iface->up || !p || !frame_is_ours(iface, pkt, p)) {
+        iface->stats.rx_dropped++;
+        pkt_drop(env, pkt,
+                 !iface->up ? WEIR_DEV_READY
+                 : !p       ? WEIR_PKT_TOO_SMALL
+                            : WEIR_OTHERHOST,
+                 NULL);
+        return;
+    }
+    uint16_t type = get16(p + 2 * ETHER_MAC);
+    pkt_trim_front(pkt, ETHER_HDR);
+    /* Offsets go with the packet's first byte. */
+    if (pkt->flags & WEIR_PKT_CSUM_PARTIAL)
+        pkt->csum_start = (uint16_t)(pkt->csum_start - ETHER_HDR);
+    if (type == ETHER_IP4)
+        ip4_input(ip, pkt, trusted, iface->ifindex);
+    else if (type == ETHER_ARP && !iface->loopback)
+        arp_input(ip, iface, pkt);
+    else
+        pkt_drop(env, pkt, WEIR_UNHANDLED_PROTO, NULL);
+}
+
 void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
                     bool trusted) {
     struct env *env = ip->env;
@@ -275,31 +303,7 @@ void ip_input_frame(struct ip *ip, struct ip_if *iface, struct weir_pkt *pkt,
     iface->stats.rx_frames++;
     iface->stats.rx_bytes += pkt->len;
     pkt->ifindex = iface->ifindex;
-    const uint8_t *p;
-    if (plain_frame(ip, iface, pkt, trusted)) {
-        env->cause = cause;
-        return;
-    }
-    p = pkt_pull(pkt, ETHER_HDR);
-    if (!iface->up || !p || !frame_is_ours(iface, pkt, p)) {
-        iface->stats.rx_dropped++;
-        pkt_drop(env, pkt,
-                 !iface->up ? WEIR_DEV_READY
-                 : !p       ? WEIR_PKT_TOO_SMALL
-                            : WEIR_OTHERHOST,
-                 NULL);
-    } else {
-        uint16_t type = get16(p + 2 * ETHER_MAC);
-        pkt_trim_front(pkt, ETHER_HDR);
-        /* Offsets go with the packet's first byte. */
-        if (pkt->flags & WEIR_PKT_CSUM_PARTIAL)
-            pkt->csum_start = (uint16_t)(pkt->csum_start - ETHER_HDR);
-        if (type == ETHER_IP4)
-            ip4_input(ip, pkt, trusted, iface->ifindex);
-        else if (type == ETHER_ARP && !iface->loopback)
-            arp_input(ip, iface, pkt);
-        else
-            pkt_drop(env, pkt, WEIR_UNHANDLED_PROTO, NULL);
-    }
+    if (!plain_frame(ip, iface, pkt, trusted))
+        input_frame_any(ip, iface, pkt, trusted);
     env->cause = cause;
 }

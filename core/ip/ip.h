@@ -113,9 +113,17 @@ int ip_route(struct ip *ip, struct weir_addr *src, const struct weir_addr *dst,
 int ip_output(struct ip *ip, struct weir_pkt *pkt, const struct ip_flow *flow);
 
 /* The same for TCP with df, where nothing has to be asked or cut: false where
- * it does, and then nothing was done. Of ttl and ifindex see struct ip_flow. */
-bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt, uint32_t src,
-                     uint32_t dst, uint16_t ifindex, uint8_t tos, uint8_t ttl);
+ * it does, and then nothing was done. */
+struct ip_plain {
+    uint32_t src, dst; /* host order */
+    uint64_t words;    /* sum of the pseudo header and of TCP's, in which the
+                        * checksum is 0, as words in host order; 0: the packet has
+                        * to be looked at, and asks as it does of ip_output */
+    uint16_t ifindex;
+    uint8_t tos, ttl; /* as in struct ip_flow */
+};
+bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt,
+                     const struct ip_plain *to);
 /* Changes with everything ip_route's answers depend on; never 0. */
 uint32_t ip_generation(const struct ip *ip);
 

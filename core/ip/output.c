@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/checksum.h"
+#include "base/hint.h"
 #include "ip/state.h"
 #include "wire/ether.h"
 #include "wire/tcp.h"
@@ -104,9 +105,20 @@ static int output_refuse(struct ip *ip, struct weir_pkt *pkt,
     return env_fail(ip->env, error, reason);
 }
 
-/* Complete the transport's checksum of a packet whose header is in its head. */
-static void finish_sum(struct weir_pkt *pkt, uint8_t *transport) {
-    csum_put(transport + pkt->csum_offset, pkt_sum_native(pkt));
+/* The transport's checksum, of a packet whose header is in its head: made, or
+ * left to the link. */
+static inline void plain_sum(struct weir_pkt *pkt, uint8_t *transport,
+                             const struct ip_plain *to, bool link_sums) {
+    if (link_sums) {
+        if (to->words)
+            put16(transport + TCP_CSUM_OFFSET,
+                  wire_pseudo_sum(to->src, to->dst, IP4_PROTO_TCP, pkt->len));
+        pkt->csum_start = ETHER_HDR + IP4_HDR_MIN;
+        return;
+    }
+    csum_put(transport + TCP_CSUM_OFFSET,
+             to->words ? csum_of_words(to->words) + pkt_payload_native(pkt)
+                       : pkt_sum_native(pkt));
     pkt->flags &= (uint8_t)~WEIR_PKT_CSUM_PARTIAL;
 }
 
@@ -136,32 +148,37 @@ static bool plain_size(const struct weir_pkt *pkt, const struct ip_dst *d) {
            pkt->head_len + pkt->gso_size + (uint32_t)IP4_HDR_MIN <= d->mtu;
 }
 
-bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt, uint32_t src,
-                     uint32_t dst, uint16_t ifindex, uint8_t tos, uint8_t ttl) {
+static inline void plain_header(uint8_t *p, const struct ip_plain *to,
+                                uint32_t len, uint8_t ttl) {
+    uint32_t first = 0x45000000u | (uint32_t)to->tos << 16 | len;
+    uint32_t second = 0x4000; /* no identity (RFC 6864 4.1), DF */
+    uint32_t third = (uint32_t)ttl << 24 | IP4_PROTO_TCP << 16;
+    put32(p, first);
+    put32(p + 4, second);
+    put32(p + 8, third);
+    put32(p + 12, to->src);
+    put32(p + 16, to->dst);
+    csum_put(p + 10, csum_of_words((uint64_t)first + second + third + to->src +
+                                   to->dst));
+}
+
+ALONG bool ip_output_plain(struct ip *ip, struct weir_pkt *pkt,
+                           const struct ip_plain *to) {
     struct env *env = ip->env;
-    const struct ip_dst *d = dst_get(ip, dst, ifindex);
+    const struct ip_dst *d = dst_get(ip, to->dst, to->ifindex);
     if (!d || !plain_size(pkt, d))
         return false;
-    const uint8_t *mac = plain_mac(ip, d, src);
+    const uint8_t *mac = plain_mac(ip, d, to->src);
     if (!mac)
         return false;
     struct ip_if *iface = ip->ifs[d->path.iface->ifindex];
     COUNT(env, Ip, OutRequests);
     uint8_t *p = pkt->head + pkt->head_off;
-    if (iface->features & WEIR_LINK_CSUM)
-        pkt->csum_start = ETHER_HDR + IP4_HDR_MIN;
-    else
-        finish_sum(pkt, p);
+    plain_sum(pkt, p, to, iface->features & WEIR_LINK_CSUM);
     pkt_push(pkt, ETHER_HDR + IP4_HDR_MIN);
-    p -= IP4_HDR_MIN;
-    put32(p, 0x45000000u | (uint32_t)tos << 16 | (pkt->len - ETHER_HDR));
-    put32(p + 4, 0x4000); /* no identity (RFC 6864 4.1), DF */
-    uint32_t hops = ttl ? ttl : (uint8_t)env->sysctl.ip_default_ttl;
-    put32(p + 8, hops << 24 | IP4_PROTO_TCP << 16);
-    put32(p + 12, src);
-    put32(p + 16, dst);
-    csum_put(p + 10, csum_header(p, IP4_HDR_MIN));
-    ether_emit(p - ETHER_HDR, mac, iface->mac, ETHER_IP4);
+    plain_header(p - IP4_HDR_MIN, to, pkt->len - ETHER_HDR,
+                 to->ttl ? to->ttl : (uint8_t)env->sysctl.ip_default_ttl);
+    ether_emit(p - IP4_HDR_MIN - ETHER_HDR, mac, iface->mac, ETHER_IP4);
     if_queue(ip, iface, pkt);
     return true;
 }

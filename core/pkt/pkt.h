@@ -62,18 +62,26 @@ void pkt_drop(struct env *env, struct weir_pkt *pkt, enum weir_reason reason,
  * (RFC 1071); folded to 16 bits, not complemented. */
 uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint64_t sum);
 
-/* The same of all of it, as the machine loads it; not folded. In line where it
- * is a TCP header with timestamps alone and one piece, or nothing, behind it:
- * nearly every small segment. */
+/* The same of what is behind the head, as the machine loads it; not folded. In
+ * line where it is one short piece, or nothing. */
+static inline uint64_t pkt_payload_native(const struct weir_pkt *pkt) {
+    enum { FEW = 127 };
+    if (!pkt->nslices)
+        return 0;
+    const struct weir_slice *s = &pkt->slice[0];
+    if (pkt->nslices > 1 || s->len > FEW)
+        return csum_native(pkt_sum(pkt, pkt->head_len, 0));
+    return csum_bytes(s->buf->data + s->off, s->len, 0);
+}
+
+/* The same of all of it. In line where it is a TCP header with timestamps
+ * alone and little behind it: nearly every small segment. */
 static inline uint64_t pkt_sum_native(const struct weir_pkt *pkt) {
     enum { HEAD = 32, FEW = 127 };
     if (pkt->head_len != HEAD || pkt->nslices > 1 || pkt->len > HEAD + FEW)
         return csum_native(pkt_sum(pkt, 0, 0));
-    uint64_t native = csum_header(pkt->head + pkt->head_off, HEAD);
-    if (pkt->nslices)
-        native += csum_bytes(pkt->slice[0].buf->data + pkt->slice[0].off,
-                             pkt->slice[0].len, 0);
-    return native;
+    return csum_header(pkt->head + pkt->head_off, HEAD) +
+           pkt_payload_native(pkt);
 }
 
 #endif

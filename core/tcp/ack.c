@@ -6,6 +6,8 @@
  */
 #include "tcp/rooms.h"
 
+#include "base/hint.h"
+
 /* RFC 5961 5.2: older than anything the window could explain? */
 static bool too_old(const struct tcp_conn *c, tcp_seq ack) {
     uint32_t most = c->work && c->work->wnd_max > c->snd.wnd ? c->work->wnd_max
@@ -174,9 +176,8 @@ bool tcp_ack(struct tcp *tcp, struct tcp_conn *c, const struct tcp_segment *seg,
     return true;
 }
 
-/* Each record was sent once, and none ends past the ACK. */
-static void clean_plain(struct tcp *tcp, struct tcp_conn *c, tcp_seq ack,
-                        struct tcp_ack_sample *s) {
+APART static void clean_each(struct tcp *tcp, struct tcp_conn *c, tcp_seq ack,
+                             struct tcp_ack_sample *s) {
     struct tcp_work *w = c->work;
     struct tcp_tx *tx;
     while ((tx = w->tx.head) && seq_lt(tx->seq, ack)) {
@@ -185,6 +186,21 @@ static void clean_plain(struct tcp *tcp, struct tcp_conn *c, tcp_seq ack,
         s->rtt_ns = tcp->env->now - tx->sent_ns;
         tcp_tx_remove(tcp, c, tx);
     }
+}
+
+/* Each record was sent once, and none ends past the ACK. As a rule there is
+ * one. */
+static inline void clean_plain(struct tcp *tcp, struct tcp_conn *c, tcp_seq ack,
+                               struct tcp_ack_sample *s) {
+    struct tcp_tx *tx = c->work->tx.head;
+    if (tx->next) {
+        clean_each(tcp, c, ack, s);
+        return;
+    }
+    s->delivered = (uint32_t)seq_diff(tx->end, tx->seq);
+    tcp_rack_delivered(tcp, c, tx, NULL);
+    s->rtt_ns = tcp->env->now - tx->sent_ns;
+    tcp_tx_remove_alone(tcp, c->work, tx);
 }
 
 void tcp_ack_plain(struct tcp *tcp, struct tcp_conn *c,

@@ -6,9 +6,12 @@
  */
 #include "tcp/rooms.h"
 
+#include "base/bytes.h"
+#include "base/hint.h"
+
 /* The pending error, once; or `otherwise`. */
-static int take_error(struct tcp *tcp, struct endpoint *ep, int otherwise,
-                      enum weir_reason why) {
+SELDOM static int take_error(struct tcp *tcp, struct endpoint *ep,
+                             int otherwise, enum weir_reason why) {
     int error = ep->error;
     if (!error)
         return env_fail(tcp->env, otherwise, why);
@@ -71,6 +74,21 @@ static inline void sent(struct tcp *tcp, struct tcp_conn *c, uint32_t bytes,
         tcp_dirty(tcp, c);
 }
 
+/* Of several pieces, as many bytes as there is room for. */
+static uint32_t copy_pieces(struct tcp *tcp, struct tcp_conn *c,
+                            const struct iovec *iov, int n, uint32_t room) {
+    uint32_t done = 0;
+    for (int i = 0; i < n && done < room; i++) {
+        uint32_t left = room - done;
+        uint32_t len = iov[i].iov_len < left ? (uint32_t)iov[i].iov_len : left;
+        uint32_t got = (uint32_t)tcp_sendq_copy(tcp, c, iov[i].iov_base, len);
+        done += got;
+        if (got < len)
+            break;
+    }
+    return done;
+}
+
 ssize_t tcp_send(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
                  int n, size_t asked, int flags) {
     struct tcp_conn *c = tcp_conn_of(ep);
@@ -87,15 +105,10 @@ ssize_t tcp_send(struct tcp *tcp, struct endpoint *ep, const struct iovec *iov,
     if (!tcp_work_get(tcp, c))
         return env_fail(tcp->env, ENOMEM, WEIR_NOMEM);
     endpoint_set_copies_out(ep, 1);
-    uint32_t done = 0;
-    for (int i = 0; i < n && done < room; i++) {
-        uint32_t left = room - done;
-        uint32_t len = iov[i].iov_len < left ? (uint32_t)iov[i].iov_len : left;
-        uint32_t got = (uint32_t)tcp_sendq_copy(tcp, c, iov[i].iov_base, len);
-        done += got;
-        if (got < len)
-            break;
-    }
+    uint32_t done =
+        n == 1 && asked <= room
+            ? (uint32_t)tcp_sendq_copy(tcp, c, iov->iov_base, (uint32_t)asked)
+            : copy_pieces(tcp, c, iov, n, room);
     if (!done) {
         tcp_work_rest(tcp, c);
         return env_fail(tcp->env, EAGAIN, WEIR_NOMEM);
@@ -133,7 +146,7 @@ int tcp_send_slices(struct tcp *tcp, struct endpoint *ep,
 }
 
 /* Nothing to read: why, as tcp_recvmsg(). */
-static int why_nothing(struct tcp *tcp, struct endpoint *ep) {
+SELDOM static int why_nothing(struct tcp *tcp, struct endpoint *ep) {
     struct tcp_conn *c = tcp_conn_of(ep);
     if (c->flags & CONN_FIN_RCVD)
         return 0;
@@ -234,23 +247,24 @@ static uint32_t peek_bytes(const struct tcp_conn *c, uint64_t asked,
 static ssize_t recv_bytes(struct tcp *tcp, struct tcp_conn *c,
                           const struct iovec *iov, int n, int flags,
                           uint64_t asked) {
-    struct sink to = {iov, n, 0, (flags & ABI_MSG_TRUNC) != 0};
+    bool discard = (flags & ABI_MSG_TRUNC) != 0;
     uint32_t done;
     if (flags & ABI_MSG_PEEK) {
-        done = peek_bytes(c, asked, &to);
+        done = peek_bytes(c, asked, &(struct sink){iov, n, 0, discard});
     } else {
         tcp_urgent_skip(tcp, c);
         uint32_t have = readable(c);
         done = have < asked ? have : (uint32_t)asked;
         const uint8_t *piece = n == 1 ? front(&c->work->rcvq, done) : NULL;
-        if (piece && !to.discard)
-            memcpy(iov->iov_base, piece, done);
+        if (piece && !discard)
+            bytes_copy(iov->iov_base, piece, done);
         else
-            copy_out(&c->work->rcvq, 0, done, &to);
+            copy_out(&c->work->rcvq, 0, done,
+                     &(struct sink){iov, n, 0, discard});
         if (done)
             tcp_receive_read(tcp, c, done);
     }
-    if (!to.discard)
+    if (!discard)
         COUNT_N(tcp->env, Weir, BytesCopiedOut, done);
     return (ssize_t)done;
 }

@@ -9,14 +9,8 @@
  */
 #include "tcp/rooms.h"
 
+#include "base/hint.h"
 #include "wire/plain.h"
-
-/* No SACK blocks to tell of, nothing urgent. */
-static bool emits_plain(const struct tcp_conn *c, uint8_t flags) {
-    const struct tcp_work *w = c->work;
-    return (flags & ~WEIR_PSH) == WEIR_ACK && !(c->flags & CONN_URG_SEND) &&
-           w && !w->ofo.head && w->dsack.start.v == w->dsack.end.v;
-}
 
 static void told(struct env *env, const struct tcp_conn *c,
                  struct weir_pkt *pkt, const struct tcp_plain *h, uint32_t wnd,
@@ -40,10 +34,16 @@ static void told(struct env *env, const struct tcp_conn *c,
 }
 
 static void to_ip(struct tcp *tcp, const struct tcp_conn *c,
-                  struct weir_pkt *pkt) {
-    if (c->ep.pmtudisc &&
-        ip_output_plain(tcp->ip, pkt, c->ep.laddr, c->ep.raddr, c->ep.ifindex,
-                        c->ep.tos, c->ep.ttl))
+                  struct weir_pkt *pkt, uint64_t header) {
+    const struct ip_plain to = {
+        .src = c->ep.laddr,
+        .dst = c->ep.raddr,
+        .words = header + c->ep.laddr + c->ep.raddr + IP4_PROTO_TCP + pkt->len,
+        .ifindex = c->ep.ifindex,
+        .tos = c->ep.tos,
+        .ttl = c->ep.ttl,
+    };
+    if (c->ep.pmtudisc && ip_output_plain(tcp->ip, pkt, &to))
         return;
     const struct ip_flow flow = {
         .src = weir_addr_v4(c->ep.laddr),
@@ -54,15 +54,18 @@ static void to_ip(struct tcp *tcp, const struct tcp_conn *c,
         .ttl = c->ep.ttl,
         .df = c->ep.pmtudisc != 0,
     };
+    put16(pkt->head + pkt->head_off + TCP_CSUM_OFFSET,
+          wire_pseudo_sum(c->ep.laddr, c->ep.raddr, IP4_PROTO_TCP, pkt->len));
     ip_output(tcp->ip, pkt, &flow);
 }
 
-bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
-              tcp_seq seq, uint8_t flags, uint8_t nth) {
-    if (!tcp->env->sysctl.tcp_prediction || !emits_plain(c, flags))
-        return false;
+ALONG void tcp_emit_plain(struct tcp *tcp, struct tcp_conn *c,
+                          struct weir_pkt *pkt, tcp_seq seq, uint8_t flags,
+                          uint8_t nth) {
     uint32_t wnd = tcp_select_window(tcp, c);
     const struct tcp_plain h = {
+        .sport = c->ep.lport,
+        .dport = c->ep.rport,
         .seq = seq.v,
         .ack = c->rcv.nxt.v,
         .ts = (c->flags & CONN_TS) != 0,
@@ -72,18 +75,22 @@ bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
         .flags = flags,
     };
     told(tcp->env, c, pkt, &h, wnd, nth);
-    uint8_t *p = pkt_push(pkt, tcp_plain_size(&h));
-    put16(p, c->ep.lport);
-    put16(p + 2, c->ep.rport);
-    tcp_plain_emit(
-        p, &h,
-        wire_pseudo_sum(c->ep.laddr, c->ep.raddr, IP4_PROTO_TCP, pkt->len));
+    tcp_plain_emit(pkt_push(pkt, tcp_plain_size(&h)), &h, 0);
     pkt->flags |= WEIR_PKT_CSUM_PARTIAL;
     pkt->csum_start = 0;
     pkt->csum_offset = TCP_CSUM_OFFSET;
     pkt->owner = c->ep.owner;
     pkt->copies = (uint8_t)endpoint_copies_out(&c->ep);
     COUNT(tcp->env, Tcp, OutSegs);
-    to_ip(tcp, c, pkt);
+    to_ip(tcp, c, pkt, tcp_plain_sum(&h));
+}
+
+bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
+              tcp_seq seq, uint8_t flags, uint8_t nth) {
+    if (!tcp->env->sysctl.tcp_prediction || !c->work ||
+        (flags & ~WEIR_PSH) != WEIR_ACK || c->flags & CONN_URG_SEND ||
+        tcp_owes_sack(c->work))
+        return false;
+    tcp_emit_plain(tcp, c, pkt, seq, flags, nth);
     return true;
 }

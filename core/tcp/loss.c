@@ -10,6 +10,7 @@
  * one segment. Where it shows that what was sent again had not been lost (by
  * timestamps, RFC 4015, or DSACK, RFC 3708), the window is put back.
  */
+#include "base/hint.h"
 #include "tcp/cc.h"
 #include "tcp/rooms.h"
 
@@ -43,7 +44,7 @@ static void begin_episode(struct tcp *tcp, struct tcp_conn *c) {
     w->cc_acked = 0;
 }
 
-static void enter_recovery(struct tcp *tcp, struct tcp_conn *c) {
+SELDOM static void enter_recovery(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_loss *l = &c->work->loss;
     begin_episode(tcp, c);
     l->state = CA_RECOVERY;
@@ -56,7 +57,7 @@ static void enter_recovery(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 /* RFC 6937 3.1, with the slow-start reduction bound. */
-static void prr(struct tcp_conn *c, const struct tcp_ack_sample *s) {
+APART static void prr(struct tcp_conn *c, const struct tcp_ack_sample *s) {
     struct tcp_loss *l = &c->work->loss;
     uint32_t pipe = tcp_pipe(c), send;
     l->prr_delivered += s->delivered;
@@ -178,7 +179,7 @@ static uint64_t reorder_window(const struct tcp_conn *c) {
 }
 
 /* Step 5: mark what is lost; ns until the next may be, 0: none. */
-static uint64_t rack_detect(struct tcp *tcp, struct tcp_conn *c) {
+APART static uint64_t rack_detect(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     const struct tcp_rack *r = &w->rack;
     uint64_t now = tcp->env->now, wait = 0;

@@ -9,6 +9,8 @@
 
 #include "tcp/rooms.h"
 
+#include "base/hint.h"
+
 #include "pkt/pkt.h"
 
 enum {
@@ -18,8 +20,7 @@ enum {
 
 static void fill_sacks(struct tcp *tcp, struct tcp_conn *c, struct tcp_hdr *h) {
     const struct tcp_work *w = c->work;
-    if (!(c->flags & CONN_SACK) || !w ||
-        (!w->ofo.head && w->dsack.start.v == w->dsack.end.v))
+    if (!(c->flags & CONN_SACK) || !w || !tcp_owes_sack(w))
         return;
     unsigned most = c->flags & CONN_TS ? 3 : 4;
     h->nsacks = (uint8_t)tcp_ofo_sacks(tcp, c, h->sack, most);
@@ -249,12 +250,8 @@ static uint32_t how_much(const struct tcp_conn *c, uint32_t most) {
     return len;
 }
 
-/* What the route says; asked again when any of it has changed. */
-static uint32_t way_most(struct tcp *tcp, struct tcp_conn *c) {
+APART static uint32_t way_ask(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
-    uint32_t gen = ip_generation(tcp->ip);
-    if (w->way_gen == gen && w->way_ifindex == c->ep.ifindex)
-        return w->way_most;
     struct ip_way way;
     struct weir_addr src = weir_addr_v4(c->ep.laddr);
     const struct weir_addr dst = weir_addr_v4(c->ep.raddr);
@@ -265,13 +262,21 @@ static uint32_t way_most(struct tcp *tcp, struct tcp_conn *c) {
     w->way_most = cuts ? GSO_MOST / c->mss * c->mss : c->mss;
     w->way_sums = !(way.features & WEIR_LINK_CSUM) && c->mss >= SUM_LEAST;
     w->way_ifindex = c->ep.ifindex;
-    w->way_gen = way.aging ? 0 : gen;
+    w->way_gen = way.aging ? 0 : ip_generation(tcp->ip);
     return w->way_most;
+}
+
+/* What the route says; asked again when any of it has changed. */
+static inline uint32_t way_most(struct tcp *tcp, struct tcp_conn *c) {
+    const struct tcp_work *w = c->work;
+    bool known =
+        w->way_gen == ip_generation(tcp->ip) && w->way_ifindex == c->ep.ifindex;
+    return known ? w->way_most : way_ask(tcp, c);
 }
 
 static uint32_t segment_most(struct tcp *tcp, struct tcp_conn *c) {
     uint32_t most = way_most(tcp, c), mss = c->mss;
-    if (c->work->ofo.head || c->work->dsack.start.v != c->work->dsack.end.v)
+    if (tcp_owes_sack(c->work))
         return mss > 36 + 8 ? mss - 36 : mss; /* SACK blocks need room too */
     return most;
 }
@@ -283,6 +288,13 @@ static bool may_send_data(const struct tcp_conn *c) {
 
 static bool fin_due(const struct tcp_conn *c) {
     return c->flags & CONN_FIN && !(c->flags & CONN_FIN_SENT);
+}
+
+/* To and fro: ACKs may wait. */
+static inline void answered(struct tcp *tcp, struct tcp_conn *c) {
+    if (!(c->flags & CONN_NO_QUICKACK) &&
+        tcp_now_ms(tcp) - c->work->data_ms < c->work->ato_ms)
+        c->flags |= CONN_NO_QUICKACK;
 }
 
 static void send_data(struct tcp *tcp, struct tcp_conn *c) {
@@ -299,9 +311,7 @@ static void send_data(struct tcp *tcp, struct tcp_conn *c) {
             f |= TX_FIN;
         if (!send_new(tcp, c, len, f))
             return;
-        if (!(c->flags & CONN_NO_QUICKACK) &&
-            tcp_now_ms(tcp) - w->data_ms < w->ato_ms)
-            c->flags |= CONN_NO_QUICKACK; /* to and fro: ACKs may wait */
+        answered(tcp, c);
         if (all)
             break;
     }
@@ -367,7 +377,7 @@ static void send_probe(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 /* RFC 6298 5.1, RFC 9293 3.8.6.1 (MUST-35, MUST-36), RFC 8985 7.2. */
-static void arm_xmit(struct tcp *tcp, struct tcp_conn *c, bool sent_new) {
+static ALONG void arm_xmit(struct tcp *tcp, struct tcp_conn *c, bool sent_new) {
     struct tcp_work *w = c->work;
     uint64_t now = tcp->env->now;
     if (w->tx.head) {
@@ -391,7 +401,48 @@ static void arm_xmit(struct tcp *tcp, struct tcp_conn *c, bool sent_new) {
     tcp_xmit_disarm(c);
 }
 
-void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
+/* A request or its answer: nothing is in flight, and one segment takes all
+ * there is to send. What is asked below is what could make tcp_output come to
+ * anything else (of Nagle there is nothing to ask where nothing is in flight).
+ * False: nothing was sent. */
+static bool output_alone(struct tcp *tcp, struct tcp_conn *c) {
+    struct tcp_work *w = c->work;
+    const uint32_t other =
+        CONN_FIN | CONN_CORK | CONN_MORE | CONN_URG_SEND | CONN_PROBE;
+    if (!w || w->tx.head || c->flags & other || !tcp_unsent(c) ||
+        tcp_state(c) != WEIR_TCP_ESTABLISHED || w->loss.state != CA_OPEN ||
+        w->loss.tlp_due || tcp_owes_sack(w) || !tcp->env->sysctl.tcp_prediction)
+        return false;
+    uint32_t len = tcp_unsent(c), most = way_most(tcp, c);
+    if (len > most || len > c->mss || len > c->cwnd || len > c->snd.wnd)
+        return false;
+    struct weir_pkt *pkt = weir_pkt_alloc(tcp->env->arena, WEIR_PKT_ROOM);
+    if (!pkt)
+        return false;
+    struct tcp_tx *tx = NULL;
+    if (!tcp_sendq_refer_one(w, pkt, c->snd.nxt, len) ||
+        !(tx = tcp_tx_take(tcp))) {
+        weir_pkt_free(pkt);
+        return false;
+    }
+    tcp_loss_idle(tcp, c); /* leaves more of cwnd than a segment */
+    tcp_seq seq = c->snd.nxt;
+    c->snd.nxt = seq_add(seq, len);
+    if (len < c->mss)
+        w->small_end = c->snd.nxt;
+    COUNT(tcp->env, TcpExt, TCPOrigDataSent);
+    tcp_tx_add_alone(w, tx, seq, c->snd.nxt, tcp->env->now);
+    if (!w->stuck_since)
+        w->stuck_since = tcp->env->now;
+    ack_sent(c);
+    c->tx_ms = tcp_now_ms(tcp);
+    tcp_emit_plain(tcp, c, pkt, seq, WEIR_ACK | WEIR_PSH, 1);
+    answered(tcp, c);
+    arm_xmit(tcp, c, true);
+    return true;
+}
+
+APART static void output_any(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     tcp_seq nxt = c->snd.nxt;
     if (tcp_state(c) == WEIR_TCP_CLOSED) {
@@ -416,4 +467,9 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
     tcp_work_rest(tcp, c);
     if (!c->work) /* else what is due is in the wheel since it became due */
         tcp_timer_update(tcp, c);
+}
+
+void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
+    if (!output_alone(tcp, c))
+        output_any(tcp, c);
 }

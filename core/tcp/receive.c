@@ -109,8 +109,7 @@ static void measure_mss(struct tcp_conn *c, uint32_t len) {
 static void schedule_ack(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     uint32_t owed = (uint32_t)seq_diff(c->rcv.nxt, c->rcv.wup);
-    if (owed > w->rcv_mss || w->ofo.head ||
-        w->dsack.start.v != w->dsack.end.v) {
+    if (owed > w->rcv_mss || tcp_owes_sack(w)) {
         tcp_ack_now(tcp, c);
         return;
     }

@@ -174,10 +174,20 @@ bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt, const struct ip_rx *rx);
 
 /* ---- txlist.c: transmission records ---- */
 
+/* Memory for a record; NULL: there is none. */
+struct tcp_tx *tcp_tx_take(struct tcp *tcp);
+/* Such a record of bytes that leave now, the last unsent ones, where nothing
+ * else is in flight: as tcp_tx_add and tcp_tx_sent. */
+void tcp_tx_add_alone(struct tcp_work *w, struct tcp_tx *tx, tcp_seq seq,
+                      tcp_seq end, uint64_t now);
 struct tcp_tx *tcp_tx_add(struct tcp *tcp, struct tcp_conn *c, tcp_seq end,
                           uint8_t flags);
 void tcp_tx_sent(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx);
 void tcp_tx_remove(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx);
+/* The same of the only one there is; it was sent once, and is neither SACKED
+ * nor lost. */
+void tcp_tx_remove_alone(struct tcp *tcp, struct tcp_work *w,
+                         struct tcp_tx *tx);
 /* Cut a record in two at `at`, which lies within; false: no memory. */
 bool tcp_tx_split(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx,
                   tcp_seq at);
@@ -244,6 +254,10 @@ int tcp_sendq_slice(struct tcp *tcp, struct tcp_conn *c,
 /* Refer to bytes from `seq`, at most `len`; returns how many went in. */
 uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
                          uint32_t len, bool new_data);
+/* New data that lies in one buffer of ours, into an empty packet; false: it
+ * does not, and nothing was done. */
+bool tcp_sendq_refer_one(const struct tcp_work *w, struct weir_pkt *pkt,
+                         tcp_seq seq, uint32_t len);
 void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una);
 /* Empty, the next byte is `base`. Holds nothing that clear would free. */
 void tcp_sendq_init(struct tcp_work *w, tcp_seq base);
@@ -265,6 +279,10 @@ void tcp_recvq_drop(struct tcp *tcp, struct tcp_work *w, uint32_t bytes);
 void tcp_recvq_clear(struct tcp *tcp, struct tcp_work *w);
 /* Memory a packet of that many payload bytes stands for. */
 uint32_t tcp_charge(uint32_t len);
+/* Bytes past a gap, or twice here: SACK blocks to tell of. */
+static inline bool tcp_owes_sack(const struct tcp_work *w) {
+    return w->ofo.head || w->dsack.start.v != w->dsack.end.v;
+}
 void tcp_ofo_insert(struct tcp *tcp, struct tcp_conn *c,
                     struct tcp_segment *seg);
 /* Move what has become contiguous to the receive queue; true: FIN reached. */
@@ -299,11 +317,14 @@ bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c);
 /* ---- output.c ---- */
 
 void tcp_output(struct tcp *tcp, struct tcp_conn *c);
-/* A header for this connection as it is now. */
 /* Send what is nearly always sent, ACK with or without PSH before the payload
- * of `pkt`, which it takes. False: it is not plain, and nothing was done. */
+ * of `pkt`, which it takes: no SACK blocks, nothing urgent. */
+void tcp_emit_plain(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
+                    tcp_seq seq, uint8_t flags, uint8_t nth);
+/* The same where it is that. False: it is not, and nothing was done. */
 bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
               tcp_seq seq, uint8_t flags, uint8_t nth);
+/* A header for this connection as it is now. */
 void tcp_out_fill(struct tcp *tcp, struct tcp_conn *c, struct tcp_out *out,
                   uint8_t flags, tcp_seq seq);
 /* A segment of no length: probe of a zero window or a silent peer. */

@@ -88,8 +88,12 @@ int tcp_segment_send(struct env *env, struct ip *ip, struct weir_pkt *pkt,
     if (ev)
         pkt->event = ev->id;
     COUNT(env, Tcp, OutSegs);
-    if (out->df && ip_output_plain(ip, pkt, out->t.laddr, out->t.raddr,
-                                   out->ifindex, out->tos, out->ttl))
+    const struct ip_plain plain = {.src = out->t.laddr,
+                                   .dst = out->t.raddr,
+                                   .ifindex = out->ifindex,
+                                   .tos = out->tos,
+                                   .ttl = out->ttl};
+    if (out->df && ip_output_plain(ip, pkt, &plain))
         return 0;
     const struct ip_flow flow = {
         .src = weir_addr_v4(out->t.laddr),

@@ -11,7 +11,9 @@
 
 #include "tcp/rooms.h"
 
+#include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/hint.h"
 
 enum { BUF_FIRST = 256, BUF_MIN = 1024, BUF_MAX = 32768, RING_MIN = 8 };
 
@@ -19,7 +21,7 @@ static struct weir_slice *slot(struct tcp_sendq *q, uint32_t i) {
     return &q->ring[i & q->mask];
 }
 
-static bool grow_ring(struct tcp *tcp, struct tcp_sendq *q) {
+SELDOM static bool grow_ring(struct tcp *tcp, struct tcp_sendq *q) {
     struct weir_arena *a = tcp->env->arena;
     uint32_t old = q->mask + 1, n = q->ring == q->few ? RING_MIN : old * 2;
     struct weir_slice *ring = arena_alloc(a, n * sizeof(*ring));
@@ -49,7 +51,7 @@ static void add_slice(struct tcp_sendq *q, struct weir_slice s) {
 static void copy_in(const struct tcp_work *w, struct weir_buf *buf,
                     uint32_t off, const uint8_t *src, uint32_t len) {
     if (!w->way_sums || buf->summed != off || off % 2) {
-        memcpy(buf->data + off, src, len);
+        bytes_copy(buf->data + off, src, len);
         return;
     }
     uint64_t sum = csum_copy(buf->data + off, src, len, arena_cpu(buf->arena));
@@ -99,8 +101,24 @@ static void emptied(struct tcp_sendq *q, struct weir_buf *buf) {
         weir_buf_unref(buf);
 }
 
-int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
-                   uint32_t len) {
+/* Into an empty queue, and the buffer of the last small request is there. */
+static inline bool copy_small(struct tcp_work *w, const uint8_t *src,
+                              uint32_t len) {
+    struct tcp_sendq *q = &w->sendq;
+    struct weir_buf *buf = q->spare;
+    if (q->head != q->tail || !buf || len > buf->size || w->way_sums)
+        return false;
+    q->spare = NULL;
+    buf->summed = 0;
+    bytes_copy(buf->data, src, len);
+    *slot(q, q->tail++) = (struct weir_slice){buf, 0, len};
+    q->bytes = len;
+    q->own_tail = true;
+    return true;
+}
+
+static uint32_t copy_any(struct tcp *tcp, struct tcp_conn *c,
+                         const uint8_t *src, uint32_t len) {
     struct tcp_sendq *q = &c->work->sendq;
     uint32_t done = append_tail(c->work, q, src, len);
     while (done < len) {
@@ -115,6 +133,13 @@ int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
         q->own_tail = true;
         done += n;
     }
+    return done;
+}
+
+int tcp_sendq_copy(struct tcp *tcp, struct tcp_conn *c, const uint8_t *src,
+                   uint32_t len) {
+    uint32_t done =
+        copy_small(c->work, src, len) ? len : copy_any(tcp, c, src, len);
     COUNT_N(tcp->env, Weir, BytesCopiedIn, done);
     return (int)done;
 }
@@ -130,8 +155,8 @@ int tcp_sendq_slice(struct tcp *tcp, struct tcp_conn *c,
 }
 
 /* All of it lies in the slice where new data begins, which stays that slice. */
-static bool refer_one(const struct tcp_sendq *q, struct weir_pkt *pkt,
-                      tcp_seq seq, uint32_t len) {
+static inline bool refer_one(const struct tcp_sendq *q, struct weir_pkt *pkt,
+                             tcp_seq seq, uint32_t len) {
     if (q->cur + 1 != q->tail || pkt->nslices)
         return false;
     const struct weir_slice *s = slot((struct tcp_sendq *)q, q->cur);
@@ -144,6 +169,11 @@ static bool refer_one(const struct tcp_sendq *q, struct weir_pkt *pkt,
     pkt->nslices = 1;
     pkt->len += len;
     return true;
+}
+
+bool tcp_sendq_refer_one(const struct tcp_work *w, struct weir_pkt *pkt,
+                         tcp_seq seq, uint32_t len) {
+    return refer_one(&w->sendq, pkt, seq, len);
 }
 
 uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
@@ -184,9 +214,25 @@ uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
     return done;
 }
 
+/* All of it is acknowledged, and was one piece. */
+static inline bool advance_all(struct tcp_sendq *q, tcp_seq una) {
+    if (q->head + 1 != q->tail || q->cur != q->head ||
+        una.v - q->base.v != q->bytes)
+        return false;
+    struct weir_slice *s = slot(q, q->head);
+    q->base = q->cur_seq = una;
+    q->bytes = 0;
+    q->head = q->cur = q->tail;
+    emptied(q, s->buf);
+    q->own_tail = false;
+    return true;
+}
+
 void tcp_sendq_advance(struct tcp *tcp, struct tcp_work *w, tcp_seq una) {
     struct tcp_sendq *q = &w->sendq;
     (void)tcp;
+    if (advance_all(q, una))
+        return;
     while (q->head != q->tail && seq_lt(q->base, una)) {
         struct weir_slice *s = slot(q, q->head);
         uint32_t n = (uint32_t)seq_diff(una, q->base);

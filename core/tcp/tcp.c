@@ -6,16 +6,14 @@
  */
 #include "tcp/rooms.h"
 
+#include "base/hint.h"
+
 #include "pkt/pkt.h"
 
-static void proto_input(void *room, struct weir_pkt *pkt,
-                        const struct ip_rx *rx) {
-    struct tcp *tcp = room;
+APART static void input_any(struct tcp *tcp, struct weir_pkt *pkt,
+                            const struct ip_rx *rx) {
     struct env *env = tcp->env;
     struct tcp_segment seg;
-    COUNT(env, Tcp, InSegs);
-    if (tcp_predict(tcp, pkt, rx))
-        return;
     enum weir_reason why = tcp_segment_parse(&seg, pkt, rx);
     if (why == WEIR_NONE && rx->broadcast)
         why = WEIR_OTHERHOST; /* RFC 9293 3.9.2.3 (MUST-57): no TCP there */
@@ -27,6 +25,14 @@ static void proto_input(void *room, struct weir_pkt *pkt,
         return;
     }
     tcp_input(tcp, &seg);
+}
+
+static void proto_input(void *room, struct weir_pkt *pkt,
+                        const struct ip_rx *rx) {
+    struct tcp *tcp = room;
+    COUNT(tcp->env, Tcp, InSegs);
+    if (!tcp_predict(tcp, pkt, rx))
+        input_any(tcp, pkt, rx);
 }
 
 static void proto_error(void *room, const struct ip_rx_error *err) {
@@ -153,7 +159,7 @@ static void work_clear(struct tcp *tcp, struct tcp_conn *c) {
     tcp_ofo_clear(tcp, w);
 }
 
-static void work_free(struct tcp *tcp, struct tcp_conn *c) {
+APART static void work_free(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = c->work;
     work_clear(tcp, c);
     arena_free(tcp->env->arena, w, sizeof(*w));
@@ -188,9 +194,7 @@ void tcp_conn_destroy(struct tcp *tcp, struct tcp_conn *c) {
         conn_free(tcp, c);
 }
 
-struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
-    if (c->work)
-        return c->work;
+APART static struct tcp_work *work_new(struct tcp *tcp, struct tcp_conn *c) {
     struct tcp_work *w = arena_zalloc(tcp->env->arena, sizeof(*w));
     if (!w)
         return NULL;
@@ -214,6 +218,10 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
     if (c->flags & CONN_HASHED) /* it was at rest; an answer will look for it */
         tcp_lookup_soon(tcp, c);
     return w;
+}
+
+struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
+    return c->work ? c->work : work_new(tcp, c);
 }
 
 /* Nothing queued, in flight, out of order, owed or remembered. */
@@ -293,7 +301,7 @@ void tcp_request_dirty(struct tcp *tcp, struct tcp_request *r) {
     tcp->dirty_request_tail = r;
 }
 
-static void requests_pass(struct tcp *tcp) {
+APART static void requests_pass(struct tcp *tcp) {
     while (tcp->dirty_request_head) {
         struct tcp_request *r = tcp->dirty_request_head;
         tcp->dirty_request_head = r->dirty_next;
@@ -314,7 +322,8 @@ void tcp_output_pass(struct tcp *tcp) {
     weir_event_id cause = env->cause;
     if (tcp->replies)
         tcp_replies_send(tcp);
-    requests_pass(tcp);
+    if (tcp->dirty_request_head)
+        requests_pass(tcp);
     while (tcp->dirty_head) {
         struct tcp_conn *c = tcp->dirty_head;
         tcp->dirty_head = c->work->dirty_next;

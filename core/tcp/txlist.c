@@ -13,12 +13,16 @@ static uint32_t tx_len(const struct tcp_tx *tx) {
     return (uint32_t)seq_diff(tx->end, tx->seq);
 }
 
-static struct tcp_tx *tx_new(struct tcp *tcp) {
+struct tcp_tx *tcp_tx_take(struct tcp *tcp) {
     struct tcp_tx *tx = tcp->tx_pool;
-    if (tx)
-        tcp->tx_pool = tx->next;
-    else
-        tx = arena_alloc(tcp->env->arena, sizeof(*tx));
+    if (!tx)
+        return arena_alloc(tcp->env->arena, sizeof(*tx));
+    tcp->tx_pool = tx->next;
+    return tx;
+}
+
+static struct tcp_tx *tx_new(struct tcp *tcp) {
+    struct tcp_tx *tx = tcp_tx_take(tcp);
     if (tx)
         *tx = (struct tcp_tx){0};
     return tx;
@@ -77,6 +81,14 @@ struct tcp_tx *tcp_tx_add(struct tcp *tcp, struct tcp_conn *c, tcp_seq end,
         l->head = tx;
     l->tail = tx;
     return tx;
+}
+
+void tcp_tx_add_alone(struct tcp_work *w, struct tcp_tx *tx, tcp_seq seq,
+                      tcp_seq end, uint64_t now) {
+    struct tcp_txlist *l = &w->tx;
+    *tx = (struct tcp_tx){
+        .seq = seq, .end = end, .sent_ns = now, .nth = 1, .flags = TX_PSH};
+    l->head = l->tail = l->thead = l->ttail = tx;
 }
 
 static void sent_again(struct tcp_work *w, struct tcp_tx *tx) {
@@ -187,6 +199,13 @@ void tcp_tx_remove(struct tcp *tcp, struct tcp_conn *c, struct tcp_tx *tx) {
         tx->next->prev = tx->prev;
     else
         l->tail = tx->prev;
+    tx_give_back(tcp, tx);
+}
+
+void tcp_tx_remove_alone(struct tcp *tcp, struct tcp_work *w,
+                         struct tcp_tx *tx) {
+    struct tcp_txlist *l = &w->tx;
+    l->head = l->tail = l->thead = l->ttail = l->lost_hint = NULL;
     tx_give_back(tcp, tx);
 }
 

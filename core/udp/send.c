@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/abi.h"
+#include "base/hint.h"
 #include "udp/state.h"
 #include "wire/ether.h"
 #include "wire/ip4.h"
@@ -137,9 +138,10 @@ static int find_way(struct udp *udp, struct udp_sock *s,
     return err;
 }
 
-ssize_t udp_send(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, const struct weir_endpoint *to,
-                 const struct weir_send_how *how) {
+APART ssize_t udp_send(struct udp *udp, struct endpoint *ep,
+                       const struct iovec *iov, int n, int flags,
+                       const struct weir_endpoint *to,
+                       const struct weir_send_how *how) {
     struct udp_sock *s = udp_of(ep);
     struct env *env = udp->env;
     size_t len = dgram_bytes(iov, n);
@@ -236,8 +238,9 @@ static void describe(struct udp *udp, const struct udp_sock *s,
     }
 }
 
-ssize_t udp_recv(struct udp *udp, struct endpoint *ep, const struct iovec *iov,
-                 int n, int flags, struct weir_dgram *out, int *msg_flags) {
+APART ssize_t udp_recv(struct udp *udp, struct endpoint *ep,
+                       const struct iovec *iov, int n, int flags,
+                       struct weir_dgram *out, int *msg_flags) {
     struct udp_sock *s = udp_of(ep);
     struct env *env = udp->env;
     if (ep->error) {

@@ -12,6 +12,7 @@
 enum { PLAIN_TS = 32, PLAIN_TS_WORD = 0x0101080a };
 
 struct tcp_plain {
+    uint16_t sport, dport;
     uint32_t seq, ack, ts_val, ts_ecr;
     uint16_t window;
     uint8_t flags;
@@ -22,13 +23,28 @@ static inline unsigned tcp_plain_size(const struct tcp_plain *h) {
     return h->ts ? PLAIN_TS : TCP_HDR_MIN;
 }
 
-/* As tcp_hdr_emit, but for the ports; `sum` into the checksum field. */
+static inline uint32_t tcp_plain_ports(const struct tcp_plain *h) {
+    return (uint32_t)h->sport << 16 | h->dport;
+}
+static inline uint32_t tcp_plain_word(const struct tcp_plain *h) {
+    return (h->ts ? PLAIN_TS / 4u << 28 : TCP_HDR_MIN / 4u << 28) |
+           (uint32_t)h->flags << 16 | h->window;
+}
+
+/* The sum of its words, in host order; checksum 0. */
+static inline uint64_t tcp_plain_sum(const struct tcp_plain *h) {
+    uint64_t sum =
+        (uint64_t)tcp_plain_ports(h) + h->seq + h->ack + tcp_plain_word(h);
+    return h->ts ? sum + PLAIN_TS_WORD + h->ts_val + h->ts_ecr : sum;
+}
+
+/* As tcp_hdr_emit; `sum` into the checksum field. */
 static inline void tcp_plain_emit(uint8_t *p, const struct tcp_plain *h,
                                   uint16_t sum) {
+    put32(p, tcp_plain_ports(h));
     put32(p + 4, h->seq);
     put32(p + 8, h->ack);
-    put32(p + 12, (tcp_plain_size(h) / 4u) << 28 | (uint32_t)h->flags << 16 |
-                      h->window);
+    put32(p + 12, tcp_plain_word(h));
     put32(p + TCP_CSUM_OFFSET, (uint32_t)sum << 16);
     if (!h->ts)
         return;
@@ -46,6 +62,8 @@ static inline bool tcp_plain_parse(const uint8_t *p, unsigned avail,
     if (h->ts ? avail < PLAIN_TS || get32(p + 20) != PLAIN_TS_WORD
               : p[12] != TCP_HDR_MIN / 4 << 4)
         return false;
+    h->sport = get16(p);
+    h->dport = get16(p + 2);
     h->seq = get32(p + 4);
     h->ack = get32(p + 8);
     h->flags = p[13];

@@ -298,8 +298,9 @@ weir_record(struct weir_recorder *rec, enum weir_event_kind kind, uint8_t host,
         return NULL;
     struct weir_ring *ring = weir_event_is_rare(kind) ? &rec->rare : &rec->bulk;
     struct weir_event *ev = &ring->slot[ring->head++ & ring->mask];
-    /* The ring is larger than what is near: bring up what is written soon. */
-    __builtin_prefetch(&ring->slot[(ring->head + 8) & ring->mask], 1);
+    /* The ring is larger than what is near: bring up what is written soon (at
+     * its end, once a round, that is not it). */
+    __builtin_prefetch((const char *)ev + 8 * sizeof(*ev), 1);
     memset(ev, 0, sizeof(*ev));
     ev->id = rec->next++;
     ev->cause = cause;
