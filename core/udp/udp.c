@@ -93,7 +93,7 @@ int udp_bind(struct udp *udp, struct endpoint *ep,
 
 /* connect(AF_UNSPEC): what bind() did not fix is free again. */
 static int disconnect(struct udp *udp, struct udp_sock *s) {
-    if (!s->connected)
+    if (!s->connected && (s->port_locked || !s->ep.lport))
         return 0;
     udp_unlink_conn(udp, s);
     s->ep.raddr = 0;

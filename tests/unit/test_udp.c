@@ -306,6 +306,10 @@ static void names(void **state) {
     assert_int_equal(connect_to(h, b, lo(78)), 0);
     assert_int_equal(udp_connect(h->udp, b, NULL), 0);
     assert_int_equal(b->lport, 77);
+    struct endpoint *d = bound(h, lo(0)); /* bind() chose it: not fixed */
+    assert_int_not_equal(d->lport, 0);
+    assert_int_equal(udp_connect(h->udp, d, NULL), 0);
+    assert_int_equal(d->lport, 0);
     assert_int_equal(connect_to(h, b, at(v4(10, 0, 0, 2), 53)), -EINVAL);
     struct endpoint *c = sock(h);
     assert_int_equal(connect_to(h, c, at(v4(8, 8, 8, 8), 53)), -ENETUNREACH);
