@@ -24,15 +24,16 @@
 #define PROTO_VERSION 1
 
 #define PROTO_OPS(X)                                                           \
-    X(HELLO)    /* data: host's name; reply data: dir for carriers */          \
-    X(SOCKET)   /* inode, a: type, protocol; data: carrier's path (UDP) */     \
-    X(BIND)     /* ep */                                                       \
-    X(LISTEN)   /* a0: backlog; data: the carrier's path */                    \
-    X(CONNECT)  /* ep (a0 1: AF_UNSPEC; a3: it does not block); reply          \
-                   -EINPROGRESS: see CONNECTED */                              \
-    X(ATTACH)   /* fd: the stack's end; a0: filler bytes in it, a1: sndbuf */  \
-    X(ACCEPT)   /* inode: listener; a0, a1: new inode, low and high half; a2:  \
-                   serial in the name of its other end (WAITING_NAME), or 0 */ \
+    X(HELLO)   /* data: host's name; reply data: dir for carriers */           \
+    X(SOCKET)  /* inode, a: type, protocol; data: carrier's path (UDP) */      \
+    X(BIND)    /* ep */                                                        \
+    X(LISTEN)  /* a0: backlog; data: the carrier's path */                     \
+    X(CONNECT) /* ep (a0 1: AF_UNSPEC; a3: it does not block); reply           \
+                  -EINPROGRESS: see CONNECTED */                               \
+    X(ATTACH)  /* fd: the stack's end; a0: filler bytes in it, a1: sndbuf; a2, \
+                  a3: the carrier's new inode; without fd: a fresh one */      \
+    X(ACCEPT)  /* inode: listener; a0, a1: new inode, low and high half; a2:   \
+                  serial in the name of its other end (WAITING_NAME), or 0 */  \
     X(UNACCEPT) /* inode: what was accepted; it could not be delivered */      \
     X(NAME)     /* a0: 0 own, 1 peer's */                                      \
     X(SETOPT)   /* a0: level, a1: name; data: value */                         \

@@ -117,7 +117,7 @@ void end_rename(struct end *e, uint64_t inode) {
     e->inode = inode;
     e->next = e->sv->end[inode % ENDS];
     e->sv->end[inode % ENDS] = e;
-    e->eof_given = e->shut_out = e->shut_both = false;
+    e->eof_given = e->shut_out = e->shut_both = e->shut_write = false;
     weir_set_tag(end_stack(e), e->sock, inode, e->pid);
     weir_set_copies(end_stack(e), e->sock, CARRIER_COPIES);
 }
@@ -149,9 +149,13 @@ void serve_ready(void *door, struct host *h, const struct weir_ready *ready) {
         stream_ready(e, ready);
 }
 
+static bool is_connected(const struct end *e) {
+    return e->type == SOCK_STREAM && e->src.fd >= 0;
+}
+
 static bool is_quiet(const struct end *e) {
     return e->state != END_RELEASED &&
-           (e->src.fd < 0 || e->shut_both || e->type == SOCK_DGRAM);
+           (e->src.fd < 0 || end_is_shut(e) || e->type == SOCK_DGRAM);
 }
 
 /* The chains from sv->sweep_at on, until `most` carriers have been asked. */
@@ -163,7 +167,8 @@ static void sweep(struct serve *sv, unsigned most) {
             if (!is_quiet(e))
                 continue;
             if (!end_alive(e))
-                end_released(e);
+                is_connected(e) ? relay_out_ready(e, EPOLLHUP) /* or reset */
+                                : end_released(e);
             most -= most > 0;
         }
     }

@@ -44,10 +44,11 @@ struct end {
     uint64_t inode;
     enum end_state state;
     int type;
-    bool eof_given; /* the program has been shown the peer's FIN */
-    bool shut_out;  /* its own end of file went to the core */
-    bool shut_both; /* it called shutdown(RDWR): HUP no longer means closed */
-    bool waited;    /* an agent wants to hear of new bytes */
+    bool eof_given;  /* the program has been shown the peer's FIN */
+    bool shut_out;   /* its own end of file went to the core */
+    bool shut_both;  /* it called shutdown(RDWR), */
+    bool shut_write; /* or SHUT_WR: see end_is_shut */
+    bool waited;     /* an agent wants to hear of new bytes */
     bool registered;
     bool nobody_waits;   /* a connect that does not block: an end follows */
     bool more;           /* the carrier may hold bytes we have not read */
@@ -119,6 +120,12 @@ struct serve {
     char dir[80];
 };
 
+/* Both halves have ended without a close: that it hangs up does not mean that
+ * it is closed. */
+static inline bool end_is_shut(const struct end *e) {
+    return e->shut_both || (e->shut_write && e->eof_given);
+}
+
 /* ---- serve.c ---- */
 struct weir_stack *end_stack(const struct end *e); /* NULL: it is no more */
 struct end *end_get(struct serve *sv, uint64_t inode);
@@ -176,6 +183,7 @@ void relay_out_again(struct end *e); /* what was left, or came meanwhile */
 void relay_begin(struct end *e); /* throw the filler away: it is connected */
 void relay_in(struct end *e);    /* core to program */
 void end_reset(struct end *e);
+void end_changed(struct end *e); /* an agent that waits tries again */
 void end_released(struct end *e);
 
 /* ---- serve_conduit.c ---- */
@@ -222,6 +230,8 @@ void datagram_written(struct end *e);
 
 /* ---- serve_live.c ---- */
 bool end_alive(struct end *e);
+/* The same, but false where the kernel does not tell. */
+bool end_surely_alive(struct end *e);
 /* Bytes that lie in the program's side of the carrier (a datagram's: in the
  * first one), not read yet. */
 uint32_t end_unread(struct end *e);

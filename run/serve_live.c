@@ -76,12 +76,14 @@ static bool diag_ask(struct serve *sv, uint64_t inode, uint32_t show,
     return n >= (ssize_t)sizeof(answer->h) && n >= (ssize_t)answer->h.nlmsg_len;
 }
 
-static bool inode_alive(struct serve *sv, uint64_t inode) {
+static bool inode_alive(struct serve *sv, uint64_t inode, bool unknown) {
     union diag_answer answer;
-    if (!diag_ask(sv, inode, 0, &answer) || answer.h.nlmsg_type != NLMSG_ERROR)
+    if (!diag_ask(sv, inode, 0, &answer))
+        return unknown;
+    if (answer.h.nlmsg_type != NLMSG_ERROR)
         return true;
     const struct nlmsgerr *err = NLMSG_DATA(&answer.h);
-    return err->error != -ENOENT;
+    return err->error != -ENOENT && (unknown || err->error == 0);
 }
 
 uint32_t end_unread(struct end *e) {
@@ -105,7 +107,11 @@ uint32_t end_unread(struct end *e) {
 }
 
 bool end_alive(struct end *e) {
-    return e->path[0] ? name_alive(e) : inode_alive(e->sv, e->inode);
+    return e->path[0] ? name_alive(e) : inode_alive(e->sv, e->inode, true);
+}
+
+bool end_surely_alive(struct end *e) {
+    return inode_alive(e->sv, e->inode, false);
 }
 
 static void check_end(struct serve *sv, uint64_t inode, uint64_t not_since) {

@@ -19,8 +19,9 @@
  * would swallow it, so a read behind another one looks for it first; towards
  * the program it is sent when the bytes before it have gone.
  *
- * The end: both halves shut without a shutdown call means that the last
- * reference of the program's end has gone. ECONNRESET there means that it left
+ * The end: both halves shut means that the last reference of the program's end
+ * has gone, unless it called shutdown: then we ask, and its close is one more
+ * event. ECONNRESET there means that it left
  * bytes unread, on which TCP resets (RFC 9293 3.6.1, RFC 2525 2.17).
  */
 #include <errno.h>
@@ -80,7 +81,8 @@ static void out_ended(struct end *e, struct weir_stack *s) {
     struct pollfd p = {.fd = e->src.fd, .events = POLLIN};
     if (!e->hung_up)
         poll(&p, 1, 0);
-    if ((e->hung_up || p.revents & POLLHUP) && !e->shut_both) {
+    if ((e->hung_up || p.revents & POLLHUP) &&
+        (!end_is_shut(e) || !end_surely_alive(e))) {
         end_released(e);
         return;
     }
@@ -205,10 +207,7 @@ static void drain(struct end *e, bool look) {
         weir_cause(s, 0);
         if (more)
             conduit_seen(e, (size_t)n, whole || e->sends);
-        if (e->waited) {
-            e->waited = false;
-            end_tell(e, PROTO_WAIT, 0);
-        }
+        end_changed(e);
         if (!more)
             return;
     }
@@ -336,15 +335,26 @@ void relay_in(struct end *e) {
     }
     if (all && reset && e->state == END_CONNECTED)
         end_reset(e);
-    if (changed && e->waited) {
-        e->waited = false;
-        end_tell(e, PROTO_WAIT, 0);
-    }
+    if (changed)
+        end_changed(e);
     if (e->bytes_in != before)
         pace_moved(e);
 }
 
 /* ---- ends ---- */
+
+void end_changed(struct end *e) {
+    if (!e->waited)
+        return;
+    e->waited = false;
+    end_tell(e, PROTO_WAIT, 0);
+}
+
+static void end_dead(struct end *e) {
+    end_unwatch(e);
+    e->state = END_DEAD;
+    end_changed(e);
+}
 
 /* Show the program that its connection is gone. */
 void end_reset(struct end *e) {
@@ -355,13 +365,11 @@ void end_reset(struct end *e) {
         char trash[8192];
         while (recv(e->src.fd, trash, sizeof(trash), MSG_DONTWAIT) > 0)
             ;
-        end_unwatch(e);
-        e->state = END_DEAD;
+        end_dead(e);
         return;
     }
     if (parked > 0 || !e->conn) {
-        end_unwatch(e);
-        e->state = END_DEAD;
+        end_dead(e);
         return;
     }
     e->state = END_RESET;

@@ -118,7 +118,7 @@ static void do_getopt(struct request *q) {
     q->r->result =
         weir_getsockopt(q->stack, q->e->sock, level, name, q->out, &len);
     q->r->len = q->r->result < 0 ? 0 : len;
-    q->r->a[0] = q->e->state == END_DEAD;
+    q->r->a[0] = q->e->state == END_DEAD && !q->e->eof_given;
     if (level == SOL_SOCKET && name == SO_ERROR && q->e->type == SOCK_DGRAM)
         datagram_error_taken(q->e);
 }
@@ -140,8 +140,9 @@ static void do_shutdown(struct request *q) {
         q->r->result = 0;
         e->event = q->r->event;
         e->shut_both |= how == SHUT_RDWR;
-        if (how == SHUT_RD)
-            weir_shutdown(q->stack, e->sock, how);
+        e->shut_write |= how != SHUT_RD;
+        if (how != SHUT_WR)
+            weir_shutdown(q->stack, e->sock, SHUT_RD);
         return;
     }
     q->r->result = weir_shutdown(q->stack, e->sock, how);
@@ -344,8 +345,7 @@ static bool without_socket(struct request *q) {
             end_released(q->e);
         else if (!q->e)
             serve_sweep(q->conn->sv);
-        else if (q->e->src.fd >= 0 && q->e->type == SOCK_STREAM &&
-                 !q->e->shut_both)
+        else if (q->e->src.fd >= 0 && q->e->type == SOCK_STREAM)
             relay_out(q->e); /* finds the end behind the last byte */
         else if (!end_alive(q->e))
             end_released(q->e);

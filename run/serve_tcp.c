@@ -84,6 +84,7 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
     if (closed) {
         end_unwatch(e); /* the filler is unread: ECONNRESET there */
         e->state = END_DEAD;
+        end_changed(e);
         end_tell(e, PROTO_CONNECTED, -ECONNREFUSED);
         return;
     }
@@ -98,11 +99,14 @@ static void connecting_ready(struct end *e, struct weir_stack *s,
 void stream_attach(struct end *e, int fd, const struct proto *m) {
     struct weir_stack *s = end_stack(e);
     struct weir_sockinfo info;
-    if (fd < 0)
-        return;
-    e->filler = m->a[0];
     if (m->a[2] | m->a[3])
         end_rename(e, (uint64_t)m->a[3] << 32 | m->a[2]);
+    if (fd < 0) { /* a fresh one, not connected */
+        end_unwatch(e);
+        e->state = END_FRESH;
+        return;
+    }
+    e->filler = m->a[0];
     end_watch(e, fd);
     if (e->state == END_CONNECTING && e->filler > 0) {
         connecting_ready(e, s, e->because); /* perhaps it has ended meanwhile */
@@ -326,6 +330,7 @@ void stream_pushed(struct end *e) {
         return;
     end_unwatch(e);
     e->state = END_DEAD;
+    end_changed(e);
 }
 
 /* ---- events ---- */
