@@ -94,6 +94,13 @@ static int send_answer(struct call *c, int64_t result, uint32_t flags) {
 void call_return(struct call *c, int64_t result) {
     call_give_back(c);
     record_end(c, result);
+    if (c->broken_pipe && result == -EPIPE) {
+        /* It takes the caller away from here, and what it calls again is
+         * answered then; a handler without SA_RESTART makes EINTR of it, unless
+         * we trace. */
+        c->task->broken_pipe = c->ag->config.traced;
+        syscall(SYS_tgkill, c->task->pid, c->task->tid, SIGPIPE);
+    }
     bool ok = send_answer(c, result, 0) == 0;
     if (!ok && c->held == NOT_HELD && !c->gone)
         keep_answer(&c->task->lost, c, result);

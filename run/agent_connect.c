@@ -117,6 +117,29 @@ static int attach(struct call *c, int fd, enum attached how) {
     return 0;
 }
 
+/* connect() that says how the attempt ended leaves a fresh socket behind; the
+ * carrier of one that was shown in progress, or stood, is used up. */
+static void renew(struct call *c, int err) {
+    struct sockaddr_un peer;
+    socklen_t len = sizeof(peer);
+    if ((err != -ECONNREFUSED && err != -ECONNABORTED && err != -ECONNRESET &&
+         err != -EPIPE && err != -ETIMEDOUT && err != -EHOSTUNREACH &&
+         err != -ENETUNREACH) ||
+        getpeername(c->dup, (struct sockaddr *)&peer, &len))
+        return;
+    int fd = replace(c, c->dup);
+    if (fd < 0)
+        return;
+    uint64_t inode = inode_of(fd);
+    struct proto m = {.op = PROTO_ATTACH,
+                      .inode = c->inode,
+                      .a = {[2] = (uint32_t)inode, (uint32_t)(inode >> 32)}};
+    agent_note(c->ag, &m, NULL, -1);
+    close(fd);
+    c->inode = inode;
+    hint_set(c->ag, c->inode, c->task->tid, (int)c->args[0]);
+}
+
 static void connect_done(struct call *c, const struct proto *m,
                          const void *data);
 
@@ -154,6 +177,8 @@ static void connect_woken(struct call *c) {
         c->inode = inode;
         if (!err)
             err = attach(c, c->dup, AWAITED);
+    } else if (call_borrow(c) == 0 && c->inode == inode) {
+        renew(c, err);
     }
     c->held = NOT_HELD;
     call_return(c, err);
@@ -194,6 +219,8 @@ static void connect_done(struct call *c, const struct proto *m,
                       connect_pending);
             return;
         }
+    } else if (m->len == 0) {
+        renew(c, m->result);
     }
     call_done(c, m, NULL);
 }

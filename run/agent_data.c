@@ -120,9 +120,49 @@ static void data_wait(struct call *c, int option) {
 
 /* ---- send ---- */
 
+static int take_stand_in(struct call *c) {
+    int stand_in = 0;
+    socklen_t len = sizeof(stand_in);
+    getsockopt(c->dup, SOL_SOCKET, SO_ERROR, &stand_in, &len);
+    return stand_in;
+}
+
+int data_pending(struct call *c, const struct proto *m, const void *data) {
+    int error = 0, stand_in = take_stand_in(c);
+    if (m->result == 0 && m->len >= sizeof(error))
+        memcpy(&error, data, sizeof(error));
+    /* Reset, and no stand-in left: a read or write has told the error. */
+    return m->a[0] && stand_in == 0 ? 0 : error;
+}
+
+/* EPIPE: the signal comes with the answer. The kernel does both where it may,
+ * on a carrier that is broken. */
 static void broken_pipe(struct call *c) {
-    if (!(c->flags & MSG_NOSIGNAL))
-        syscall(SYS_tgkill, c->task->pid, c->task->tid, SIGPIPE);
+    struct sockaddr_un peer;
+    socklen_t len = sizeof(peer);
+    if (c->type == SOCK_STREAM && !c->ag->config.traced && !c->message->name &&
+        !c->step && !getpeername(c->dup, (struct sockaddr *)&peer, &len)) {
+        call_continue(c);
+        return;
+    }
+    c->broken_pipe = !(c->flags & MSG_NOSIGNAL);
+    message_done(c, -EPIPE);
+}
+
+/* The carrier says EPIPE; TCP first says what is pending, once. */
+static void pipe_error_known(struct call *c, const struct proto *m,
+                             const void *data) {
+    int error = data_pending(c, m, data);
+    if (error && error != EPIPE)
+        message_done(c, -error);
+    else
+        broken_pipe(c);
+}
+
+static void stream_broken(struct call *c) {
+    struct proto m = {.op = PROTO_GETOPT,
+                      .a = {SOL_SOCKET, SO_ERROR, sizeof(int)}};
+    call_ask(c, &m, NULL, pipe_error_known);
 }
 
 static void stream_send(struct call *c) {
@@ -153,8 +193,9 @@ static void stream_send(struct call *c) {
         if (n < 0 && err == ENOTCONN) /* TCP's word for it */
             err = EPIPE;
         if (n < 0 && err == EPIPE && c->done == 0)
-            broken_pipe(c);
-        message_done(c, c->done || n >= 0 ? (int64_t)c->done : -err);
+            stream_broken(c);
+        else
+            message_done(c, c->done || n >= 0 ? (int64_t)c->done : -err);
         return;
     }
     message_done(c, (int64_t)c->done);
@@ -167,15 +208,13 @@ static void datagram_sent(struct call *c, const struct proto *m,
         data_wait(c, SO_SNDTIMEO);
         return;
     }
+    c->ahead |= m->result >= 0;
+    if (m->result < 0) /* the error has been told: no stand-in for it */
+        take_stand_in(c);
     if (m->result == -EPIPE)
         broken_pipe(c);
-    c->ahead |= m->result >= 0;
-    if (m->result < 0) { /* the error has been told: no stand-in for it */
-        int stand_in;
-        socklen_t len = sizeof(stand_in);
-        getsockopt(c->dup, SOL_SOCKET, SO_ERROR, &stand_in, &len);
-    }
-    message_done(c, m->result);
+    else
+        message_done(c, m->result);
 }
 
 static void datagram_send(struct call *c) {
@@ -274,11 +313,13 @@ static void receive_failed(struct call *c, int err) {
     bool waits = err == EAGAIN && is_blocking(c);
     if (waits && c->type == SOCK_DGRAM && poll(&p, 1, 0) > 0 &&
         p.revents & POLLRDHUP) {
-        message_done(c, 0); /* shut down, as the kernel answers who blocks */
+        int bad = data_name(c, NULL); /* as the kernel answers who blocks */
+        message_done(c, bad);
     } else if (waits) {
         data_wait(c, SO_RCVTIMEO);
     } else if (c->done > 0) {
-        message_done(c, (int64_t)c->done);
+        int bad = data_name(c, NULL);
+        message_done(c, bad ? bad : (int64_t)c->done);
     } else if (err == ECONNRESET) { /* the stand-in: the stack knows better */
         struct proto m = {.op = PROTO_GETOPT,
                           .a = {SOL_SOCKET, SO_ERROR, sizeof(int)}};
@@ -297,7 +338,7 @@ static bool waits_for_all(struct call *c) {
     struct pollfd p = {.fd = c->dup, .events = POLLRDHUP};
     int have = 0;
     if (c->type != SOCK_STREAM || !(c->flags & MSG_WAITALL) ||
-        c->flags & MSG_PEEK || !is_blocking(c) || c->message->total > CHUNK)
+        !is_blocking(c) || c->message->total > CHUNK)
         return false;
     poll(&p, 1, 0);
     return !(p.revents & (POLLRDHUP | POLLHUP | POLLERR)) &&
@@ -354,7 +395,7 @@ void data_receive(struct call *c) {
         return;
     }
     c->done += (size_t)n;
-    if (all && n > 0 && c->done < m->total) {
+    if (all && n > 0 && c->done < m->total && !(c->flags & MSG_PEEK)) {
         data_receive(c);
         return;
     }

@@ -35,7 +35,9 @@ struct task {
     int stop_nr;           /* traced: the call; -1: not in one */
     uint64_t stop_args[6];
     int stop_type;     /* traced: SOCK_STREAM, .. */
+    bool stop_input;   /* traced: the call reads from it */
     bool drop_sigpipe; /* TCP would not have raised it */
+    bool broken_pipe;  /* traced: we raised it, for a call that says EPIPE */
 };
 
 /* A process. */
@@ -153,6 +155,7 @@ struct call {
     bool committed;      /* it cannot be undone: finish, and keep the answer */
     bool asked;          /* the stack will say when to try again */
     bool ahead;          /* what it sent is still under way in this process */
+    bool broken_pipe;    /* SIGPIPE comes with EPIPE */
     unsigned step;       /* sendmmsg, recvmmsg: messages done */
     size_t done;         /* bytes of a stream moved so far */
     int64_t done_result; /* traced: what the carrier said */
@@ -236,6 +239,8 @@ bool foreign_family(struct call *c);
 bool done_before(const struct call *c);
 void set_record(struct proto *m, const struct weir_endpoint *ep);
 void message_done(struct call *c, int64_t result);
+/* The error that waits for the socket, taken by a GETOPT of SO_ERROR. */
+int data_pending(struct call *c, const struct proto *m, const void *data);
 void data_send(struct call *c);
 int data_scatter(struct call *c, size_t skip, const void *from, size_t len);
 int data_name(struct call *c, const struct weir_endpoint *ep);

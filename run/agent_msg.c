@@ -163,6 +163,16 @@ void message_done(struct call *c, int64_t result) {
     answer(c, c->step ? (int64_t)c->step : result);
 }
 
+/* recvmmsg tells an error before what has come. */
+static void error_looked(struct call *c, const struct proto *m,
+                         const void *data) {
+    int error = data_pending(c, m, data);
+    if (error)
+        call_return(c, -error);
+    else
+        message_begin(c);
+}
+
 static void type_known(struct call *c, const struct proto *m,
                        const void *data) {
     (void)data;
@@ -175,6 +185,12 @@ static void type_known(struct call *c, const struct proto *m,
         return;
     }
     c->type = m->result;
+    if (c->nr == SYS_recvmmsg) {
+        struct proto ask = {.op = PROTO_GETOPT,
+                            .a = {SOL_SOCKET, SO_ERROR, sizeof(int)}};
+        call_ask(c, &ask, NULL, error_looked);
+        return;
+    }
     message_begin(c);
 }
 

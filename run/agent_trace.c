@@ -55,7 +55,7 @@ static enum weir_call what_of(int nr) {
 
 static bool is_input(enum weir_call what) {
     return what == WEIR_CALL_read || what == WEIR_CALL_readv ||
-           what == WEIR_CALL_recv || what == WEIR_CALL_splice;
+           what == WEIR_CALL_recv;
 }
 
 int trace_seize(struct agent *ag, pid_t pid) {
@@ -142,6 +142,8 @@ static void entered(struct agent *ag, struct task *t,
     int from = t->stop_nr == SYS_splice ? 2 : 0; /* either end may be ours */
     struct call *c = traced_new(ag, t);
     int err = c ? call_borrow(c) : -ENOMEM;
+    t->stop_input = from ? !err : is_input(what_of(t->stop_nr));
+    t->drop_sigpipe = false;
     if (err && c && from) {
         c->args[0] = c->args[2];
         err = call_borrow(c);
@@ -170,6 +172,20 @@ static void set_result(pid_t tid, int64_t result) {
     ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &iov);
     regs.regs[0] = (uint64_t)result;
     ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &iov);
+#endif
+}
+
+/* The signal has come before the answer of the call it belongs to: the call is
+ * not made again, nor is it EINTR. */
+static void answer_epipe(struct task *t) {
+    t->broken_pipe = false;
+#if defined(__x86_64__)
+    long at = offsetof(struct user_regs_struct, rax);
+    long result = ptrace(PTRACE_PEEKUSER, t->tid, at, 0);
+    if (result > -RESTART_FIRST || result < -RESTART_LAST)
+        return;
+    t->lost.nr = -1;
+    set_result(t->tid, -EPIPE);
 #endif
 }
 
@@ -210,14 +226,14 @@ static void left(struct agent *ag, struct task *t, int64_t result) {
         go_on(t->tid, 0);
         return;
     }
-    enum weir_call what = what_of(t->stop_nr);
-    bool input = is_input(what);
+    bool input = t->stop_input;
     if (result == -ECONNRESET || (result == -EPIPE && !input)) {
         struct call *c = traced_new(ag, t);
         struct proto m = {.op = PROTO_GETOPT,
                           .a = {SOL_SOCKET, SO_ERROR, sizeof(int)}};
         if (c) {
             c->done_result = result;
+            c->args[0] = c->args[t->stop_nr == SYS_splice && !input ? 2 : 0];
             if (result == -EPIPE && call_borrow(c) == 0) {
                 /* What this call takes, the carrier must not say again. */
                 int stand_in;
@@ -311,6 +327,8 @@ bool trace_stop(struct agent *ag, pid_t tid, int status) {
         else
             go_on(tid, 0);
     } else {
+        if (sig == SIGPIPE && t->broken_pipe)
+            answer_epipe(t);
         bool drop = sig == SIGPIPE && t->drop_sigpipe;
         t->drop_sigpipe = t->drop_sigpipe && !drop;
         go_on(tid, drop ? 0 : sig);

@@ -31,6 +31,8 @@ same() {
 @test "beside datagrams: control data, error queue, many at once (trace)" { same trace ./prog_beside; }
 @test "calls that block and what ends them (run)" { same run ./prog_blocked; }
 @test "calls that block and what ends them (trace)" { same trace ./prog_blocked; }
+@test "sockets whose connection has ended (run)" { same run ./prog_ended; }
+@test "sockets whose connection has ended (trace)" { same trace ./prog_ended; }
 @test "streams of many megabytes (run)" { same run ./prog_bulk; }
 @test "bulk on one host is not copied on its way, small talk is" {
     export XDG_STATE_HOME=$BATS_TEST_TMPDIR

@@ -106,6 +106,38 @@ static void datagrams(void) {
     close(fd);
 }
 
+/* EPIPE and its signal are one, also where a handler ends calls (EINTR), and
+ * behind an error that came without it. */
+static void signals(void) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0), c, s, p[2];
+    struct sigaction sa = {.sa_handler = on_pipe};
+    struct iovec v = {"x", 1};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+    struct mmsghdr mm = {.msg_hdr = m};
+    sigaction(SIGPIPE, &sa, NULL);
+    TRY(sendmsg(fd, &m, 0));
+    TRY(sendmsg(fd, &m, MSG_NOSIGNAL));
+    TRY(sendmmsg(fd, &mm, 1, 0));
+    pipe(p);
+    write(p[1], "x", 1);
+    TRY(splice(p[0], NULL, fd, NULL, 1, 0));
+    close(p[0]);
+    close(p[1]);
+    close(fd);
+    pair(&c, &s);
+    reset_close(s);
+    wait_for(c, POLLHUP);
+    TRY(send(c, "x", 1, MSG_NOSIGNAL));
+    TRY(write(c, "x", 1));
+    close(c);
+    pair(&c, &s);
+    reset_close(s);
+    wait_for(c, POLLHUP);
+    TRY(sendmsg(c, &m, 0));
+    TRY(sendmsg(c, &m, 0));
+    close(c);
+}
+
 int main(void) {
     struct sigaction sa = {.sa_handler = on_pipe, .sa_flags = SA_RESTART};
     sigaction(SIGPIPE, &sa, NULL);
@@ -114,5 +146,6 @@ int main(void) {
     unconnected();
     shut();
     datagrams();
+    signals();
     return 0;
 }
