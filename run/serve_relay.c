@@ -21,8 +21,8 @@
  *
  * The end: both halves shut means that the last reference of the program's end
  * has gone, unless it called shutdown: then we ask, and its close is one more
- * event. ECONNRESET there means that it left
- * bytes unread, on which TCP resets (RFC 9293 3.6.1, RFC 2525 2.17).
+ * event. ECONNRESET there means that it left bytes unread, on which TCP resets
+ * (RFC 9293 3.6.1, RFC 2525 2.17).
  */
 #include <errno.h>
 #include <linux/sockios.h>
