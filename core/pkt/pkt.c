@@ -261,6 +261,12 @@ static uint64_t slices_sum(const struct weir_pkt *pkt, uint32_t off,
     return total;
 }
 
+uint64_t pkt_slices_native(const struct weir_pkt *pkt) {
+    if (pkt->nslices == 1)
+        return slice_sum(&pkt->slice[0], 0, arena_cpu(pkt->arena));
+    return slices_sum(pkt, 0, 0);
+}
+
 uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint64_t sum) {
     assert(off <= pkt->len);
     if (off >= pkt->head_len)

@@ -62,26 +62,30 @@ void pkt_drop(struct env *env, struct weir_pkt *pkt, enum weir_reason reason,
  * (RFC 1071); folded to 16 bits, not complemented. */
 uint16_t pkt_sum(const struct weir_pkt *pkt, uint32_t off, uint64_t sum);
 
-/* The same of what is behind the head, as the machine loads it; not folded. In
- * line where it is one short piece, or nothing. */
+/* The same of what is behind the head, as the machine loads it; not folded. */
+uint64_t pkt_slices_native(const struct weir_pkt *pkt);
+
+/* In line where it is one short piece, or nothing. */
 static inline uint64_t pkt_payload_native(const struct weir_pkt *pkt) {
-    enum { FEW = 127 };
+    enum { FEW = 63 };
     if (!pkt->nslices)
         return 0;
     const struct weir_slice *s = &pkt->slice[0];
     if (pkt->nslices > 1 || s->len > FEW)
-        return csum_native(pkt_sum(pkt, pkt->head_len, 0));
+        return pkt_slices_native(pkt);
     return csum_bytes(s->buf->data + s->off, s->len, 0);
 }
 
-/* The same of all of it. In line where it is a TCP header with timestamps
- * alone and little behind it: nearly every small segment. */
+/* The same of all of it. In line where the head is a header of TCP, most of all
+ * the one with timestamps alone. */
 static inline uint64_t pkt_sum_native(const struct weir_pkt *pkt) {
-    enum { HEAD = 32, FEW = 127 };
-    if (pkt->head_len != HEAD || pkt->nslices > 1 || pkt->len > HEAD + FEW)
-        return csum_native(pkt_sum(pkt, 0, 0));
-    return csum_header(pkt->head + pkt->head_off, HEAD) +
-           pkt_payload_native(pkt);
+    enum { PLAIN = 32, MOST = 60 };
+    const uint8_t *p = pkt->head + pkt->head_off;
+    if (pkt->head_len == PLAIN)
+        return csum_header(p, PLAIN) + pkt_payload_native(pkt);
+    if (pkt->head_len % 4 == 0 && pkt->head_len <= MOST)
+        return csum_header(p, pkt->head_len) + pkt_payload_native(pkt);
+    return csum_native(pkt_sum(pkt, 0, 0));
 }
 
 #endif

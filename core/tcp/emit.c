@@ -88,8 +88,8 @@ ALONG void tcp_emit_plain(struct tcp *tcp, struct tcp_conn *c,
 bool tcp_emit(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
               tcp_seq seq, uint8_t flags, uint8_t nth) {
     if (!tcp->env->sysctl.tcp_prediction || !c->work ||
-        (flags & ~WEIR_PSH) != WEIR_ACK || c->flags & CONN_URG_SEND ||
-        tcp_owes_sack(c->work))
+        (flags & ~(WEIR_PSH | WEIR_FIN)) != WEIR_ACK ||
+        c->flags & CONN_URG_SEND || tcp_owes_sack(c->work))
         return false;
     tcp_emit_plain(tcp, c, pkt, seq, flags, nth);
     return true;

@@ -402,17 +402,23 @@ static ALONG void arm_xmit(struct tcp *tcp, struct tcp_conn *c, bool sent_new) {
 }
 
 /* A request or its answer: nothing is in flight, and one segment takes all
- * there is to send. What is asked below is what could make tcp_output come to
+ * there is to send. What is asked here is what could make tcp_output come to
  * anything else (of Nagle there is nothing to ask where nothing is in flight).
- * False: nothing was sent. */
-static bool output_alone(struct tcp *tcp, struct tcp_conn *c) {
-    struct tcp_work *w = c->work;
+ */
+static inline bool may_send_alone(const struct tcp *tcp,
+                                  const struct tcp_conn *c) {
+    const struct tcp_work *w = c->work;
     const uint32_t other =
         CONN_FIN | CONN_CORK | CONN_MORE | CONN_URG_SEND | CONN_PROBE;
-    if (!w || w->tx.head || c->flags & other || !tcp_unsent(c) ||
-        tcp_state(c) != WEIR_TCP_ESTABLISHED || w->loss.state != CA_OPEN ||
-        w->loss.tlp_due || tcp_owes_sack(w) || !tcp->env->sysctl.tcp_prediction)
-        return false;
+    return w && !w->tx.head && !(c->flags & other) && tcp_unsent(c) &&
+           tcp_state(c) == WEIR_TCP_ESTABLISHED && w->loss.state == CA_OPEN &&
+           !w->loss.tlp_due && !tcp_owes_sack(w) &&
+           tcp->env->sysctl.tcp_prediction;
+}
+
+/* False: it does not fit, or there is no memory; nothing was sent. */
+APART static bool send_alone(struct tcp *tcp, struct tcp_conn *c) {
+    struct tcp_work *w = c->work;
     uint32_t len = tcp_unsent(c), most = way_most(tcp, c);
     if (len > most || len > c->mss || len > c->cwnd || len > c->snd.wnd)
         return false;
@@ -470,6 +476,6 @@ APART static void output_any(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 void tcp_output(struct tcp *tcp, struct tcp_conn *c) {
-    if (!output_alone(tcp, c))
+    if (!may_send_alone(tcp, c) || !send_alone(tcp, c))
         output_any(tcp, c);
 }

@@ -9,6 +9,7 @@
  */
 #include "tcp/rooms.h"
 
+#include "base/hint.h"
 #include "wire/plain.h"
 
 struct expected {
@@ -96,14 +97,13 @@ static void heard(struct tcp *tcp, struct tcp_conn *c,
     c->rx_ms = tcp_now_ms(tcp);
 }
 
-bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt,
-                 const struct ip_rx *rx) {
+APART bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt,
+                       const struct ip_rx *rx) {
     struct env *env = tcp->env;
     struct expected x;
     const uint8_t *p = pkt->head + pkt->head_off;
     if (rx->broadcast || !env->sysctl.tcp_prediction ||
-        !tcp_plain_parse(p, pkt->head_len, &x.h) ||
-        (x.h.flags & ~WEIR_PSH) != WEIR_ACK)
+        !tcp_plain_parse(p, pkt->head_len, &x.h))
         return false;
     const struct tcp_tuple t = {weir_addr_to_v4(&rx->dst),
                                 weir_addr_to_v4(&rx->src), x.h.dport,

@@ -168,8 +168,14 @@ void tcp_ack_plain(struct tcp *tcp, struct tcp_conn *c,
 
 /* ---- predict.c ---- */
 
-/* The expected segment of an open connection: true where it was, and then it
- * is dealt with and the packet taken; false: nothing was done. */
+/* An ACK, with PSH or without? Of all others no more needs to be asked. */
+static inline bool tcp_may_predict(const struct weir_pkt *pkt) {
+    const uint8_t *p = pkt->head + pkt->head_off;
+    return pkt->head_len >= TCP_HDR_MIN && (p[13] & ~WEIR_PSH) == WEIR_ACK;
+}
+/* The expected segment of an open connection (tcp_may_predict): true where it
+ * was, and then it is dealt with and the packet taken; false: nothing was done.
+ */
 bool tcp_predict(struct tcp *tcp, struct weir_pkt *pkt, const struct ip_rx *rx);
 
 /* ---- txlist.c: transmission records ---- */
@@ -317,8 +323,8 @@ bool tcp_writable(struct tcp *tcp, const struct tcp_conn *c);
 /* ---- output.c ---- */
 
 void tcp_output(struct tcp *tcp, struct tcp_conn *c);
-/* Send what is nearly always sent, ACK with or without PSH before the payload
- * of `pkt`, which it takes: no SACK blocks, nothing urgent. */
+/* Send what is nearly always sent, ACK with or without PSH and FIN before the
+ * payload of `pkt`, which it takes: no SACK blocks, nothing urgent. */
 void tcp_emit_plain(struct tcp *tcp, struct tcp_conn *c, struct weir_pkt *pkt,
                     tcp_seq seq, uint8_t flags, uint8_t nth);
 /* The same where it is that. False: it is not, and nothing was done. */

@@ -56,8 +56,9 @@ void tcp_state_note(struct tcp *tcp, const struct tcp_tuple *t, uint32_t sock,
     note(tcp, t, sock, from, to, reason);
 }
 
-static bool is_current(unsigned state) {
-    return (1u << state & (IN(ESTABLISHED) | IN(CLOSE_WAIT))) != 0;
+/* Whom Tcp_CurrEstab counts. */
+static int is_current(unsigned state) {
+    return ((IN(ESTABLISHED) | IN(CLOSE_WAIT)) >> state) & 1;
 }
 
 void tcp_state_set(struct tcp *tcp, struct tcp_conn *c, unsigned to,
@@ -75,6 +76,6 @@ void tcp_state_set(struct tcp *tcp, struct tcp_conn *c, unsigned to,
     }
     c->node.state = (uint8_t)to;
     tcp->env->counters[WEIR_CTR_Tcp_CurrEstab] +=
-        (uint64_t)is_current(to) - (uint64_t)is_current(from);
+        (uint64_t)(int64_t)(is_current(to) - is_current(from));
     tcp_touch(tcp, c);
 }

@@ -31,7 +31,7 @@ static void proto_input(void *room, struct weir_pkt *pkt,
                         const struct ip_rx *rx) {
     struct tcp *tcp = room;
     COUNT(tcp->env, Tcp, InSegs);
-    if (!tcp_predict(tcp, pkt, rx))
+    if (!tcp_may_predict(pkt) || !tcp_predict(tcp, pkt, rx))
         input_any(tcp, pkt, rx);
 }
 
@@ -225,26 +225,28 @@ struct tcp_work *tcp_work_get(struct tcp *tcp, struct tcp_conn *c) {
 }
 
 /* Nothing queued, in flight, out of order, owed or remembered. */
-static bool at_rest(const struct tcp_conn *c) {
+static inline bool at_rest(const struct tcp_conn *c) {
     const struct tcp_work *w = c->work;
     const uint32_t pending = CONN_DIRTY | CONN_ACK_NOW | CONN_ACK_LATER |
                              CONN_URG_SEND | CONN_URG_WAIT | CONN_URG_HERE |
                              CONN_URG_READ | CONN_SNDQ_FULL;
-    return !(c->flags & pending) && !w->parent && !w->sendq.bytes &&
-           !w->tx.head && !w->rcvq.bytes && !w->ofo.head && !w->soft_error &&
-           w->xmit_timer == XMIT_NONE && w->dsack.start.v == w->dsack.end.v;
+    uint32_t busy = (c->flags & pending) | w->sendq.bytes | w->rcvq.bytes |
+                    w->soft_error | (w->xmit_timer ^ XMIT_NONE);
+    return !busy && !w->parent && !w->tx.head && !tcp_owes_sack(w);
+}
+
+APART static void rest(struct tcp *tcp, struct tcp_conn *c) {
+    if (tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)))
+        return;
+    if (tcp_state(c) == WEIR_TCP_CLOSED)
+        work_free(tcp, c);
+    else if (!wtimer_armed(&c->work->visit))
+        tcp_visit_arm(tcp, c->work);
 }
 
 void tcp_work_rest(struct tcp *tcp, struct tcp_conn *c) {
-    struct tcp_work *w = c->work;
-    if (!w || !at_rest(c) || tcp_in(c, IN(SYN_SENT) | IN(SYN_RECV)))
-        return;
-    if (tcp_state(c) == WEIR_TCP_CLOSED) {
-        work_free(tcp, c);
-        return;
-    }
-    if (!wtimer_armed(&w->visit))
-        tcp_visit_arm(tcp, w);
+    if (c->work && at_rest(c))
+        rest(tcp, c);
 }
 
 bool tcp_work_visited(struct tcp *tcp, struct tcp_conn *c) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "wire/plain.h"
 
 enum {
     KIND_END = 0,
@@ -113,7 +114,13 @@ bool tcp_hdr_parse(const uint8_t *p, unsigned avail, struct tcp_hdr *out) {
     out->mss = 0;
     out->nsacks = 0;
     out->ts_val = out->ts_ecr = 0;
-    parse_options(p + TCP_HDR_MIN, len - TCP_HDR_MIN, out);
+    if (len == PLAIN_TS && get32(p + TCP_HDR_MIN) == PLAIN_TS_WORD) {
+        out->ts_val = get32(p + TCP_HDR_MIN + 4);
+        out->ts_ecr = get32(p + TCP_HDR_MIN + 8);
+        out->opts = TCP_OPT_TS;
+    } else {
+        parse_options(p + TCP_HDR_MIN, len - TCP_HDR_MIN, out);
+    }
     return true;
 }
 
