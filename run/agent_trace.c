@@ -194,6 +194,10 @@ static void finish(struct agent *ag, struct task *t, int64_t result) {
     go_on(t->tid, 0);
 }
 
+static bool no_signal(const struct task *t) {
+    return t->stop_nr == SYS_sendto && t->stop_args[3] & MSG_NOSIGNAL;
+}
+
 /* The error the core has for this socket, which the call takes. */
 static void error_known(struct call *c, const struct proto *m,
                         const void *data) {
@@ -208,7 +212,7 @@ static void error_known(struct call *c, const struct proto *m,
         set_result(t->tid, result);
     }
     if (error) {
-        t->drop_sigpipe = result == -EPIPE && error != EPIPE;
+        t->drop_sigpipe = result == -EPIPE && error != EPIPE && !no_signal(t);
         result = -error;
         set_result(t->tid, result);
     }
@@ -216,8 +220,25 @@ static void error_known(struct call *c, const struct proto *m,
     finish(ag, t, result);
 }
 
-static bool no_signal(const struct task *t) {
-    return t->stop_nr == SYS_sendto && t->stop_args[3] & MSG_NOSIGNAL;
+/* The carrier is at its end; the connection perhaps was reset (EPIPE: behind
+ * its end, which reads as such). */
+static void end_known(struct call *c, const struct proto *m, const void *data) {
+    struct task *t = c->task;
+    struct agent *ag = c->ag;
+    (void)data;
+    if (m->result > 0 && m->result != EPIPE) {
+        struct proto ask = {.op = PROTO_GETOPT,
+                            .a = {SOL_SOCKET, SO_ERROR, sizeof(int)}};
+        call_ask(c, &ask, NULL, error_known);
+        return;
+    }
+    traced_free(c);
+    finish(ag, t, 0);
+}
+
+static bool at_end(const struct task *t, int64_t result) {
+    return result == 0 && t->stop_input && t->stop_type == SOCK_STREAM &&
+           t->stop_args[2] > 0;
 }
 
 /* After the call. */
@@ -227,6 +248,14 @@ static void left(struct agent *ag, struct task *t, int64_t result) {
         return;
     }
     bool input = t->stop_input;
+    if (at_end(t, result)) {
+        struct call *c = traced_new(ag, t);
+        struct proto m = {.op = PROTO_INFO, .a = {PROTO_INFO_ERROR}};
+        if (c) {
+            call_ask(c, &m, NULL, end_known);
+            return;
+        }
+    }
     if (result == -ECONNRESET || (result == -EPIPE && !input)) {
         struct call *c = traced_new(ag, t);
         struct proto m = {.op = PROTO_GETOPT,
