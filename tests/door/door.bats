@@ -33,6 +33,17 @@ same() {
 @test "calls that block and what ends them (trace)" { same trace ./prog_blocked; }
 @test "sockets whose connection has ended (run)" { same run ./prog_ended; }
 @test "sockets whose connection has ended (trace)" { same trace ./prog_ended; }
+
+# random MODE SEEDS: random calls; what each says and how all sockets look then.
+random() {
+    fast=$([ "$1" = trace ] || echo fast)
+    timeout 100 ./prog_random write 1 "$2" $fast >"$BATS_TEST_TMPDIR/on-kernel"
+    timeout 200 "$WEIR" run "--$1" --new -- ./prog_random check 1 "$2" $fast <"$BATS_TEST_TMPDIR/on-kernel"
+}
+
+@test "random calls (run)" { random fast 40; }
+@test "random calls (trace)" { random trace 40; }
+
 @test "streams of many megabytes (run)" { same run ./prog_bulk; }
 @test "bulk on one host is not copied on its way, small talk is" {
     export XDG_STATE_HOME=$BATS_TEST_TMPDIR
