@@ -132,7 +132,7 @@ int data_pending(struct call *c, const struct proto *m, const void *data) {
     if (m->result == 0 && m->len >= sizeof(error))
         memcpy(&error, data, sizeof(error));
     /* Reset, and no stand-in left: a read or write has told the error. */
-    return m->a[0] && stand_in == 0 ? 0 : error;
+    return m->a[0] && stand_in == 0 && !c->ag->config.traced ? 0 : error;
 }
 
 /* EPIPE: the signal comes with the answer. The kernel does both where it may,

@@ -118,7 +118,8 @@ static void do_getopt(struct request *q) {
     q->r->result =
         weir_getsockopt(q->stack, q->e->sock, level, name, q->out, &len);
     q->r->len = q->r->result < 0 ? 0 : len;
-    q->r->a[0] = q->e->state == END_DEAD && !q->e->eof_given;
+    q->r->a[0] = q->e->state == END_DEAD && !q->e->eof_given &&
+                 !q->e->shut_write; /* else its carrier could not show it */
     if (level == SOL_SOCKET && name == SO_ERROR && q->e->type == SOCK_DGRAM)
         datagram_error_taken(q->e);
 }

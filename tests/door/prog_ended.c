@@ -133,6 +133,22 @@ static void blocked(bool reset) {
         }
 }
 
+/* Also who has ended his own direction hears that the other was cut off. */
+static void cut_off(void) {
+    int c, s, error = 0;
+    char byte;
+    socklen_t len = sizeof(error);
+    pair(&c, &s);
+    shutdown(c, SHUT_WR);
+    TRY(read(s, &byte, 1));
+    reset_close(s);
+    printf("cut off %x\n", wait_for(c, POLLHUP) & ~POLLERR);
+    getsockopt(c, SOL_SOCKET, SO_ERROR, &error, &len);
+    printf("SO_ERROR %s\n", strerrorname_np(error));
+    TRY(read(c, &byte, 1));
+    close(c);
+}
+
 /* What is looked at is there once, however much is asked for. */
 static void peeked(void) {
     int c, s;
@@ -199,6 +215,7 @@ int main(void) {
     nobody_reads();
     blocked(false);
     blocked(true);
+    cut_off();
     peeked();
     error_first();
     second_life();

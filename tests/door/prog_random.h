@@ -88,5 +88,6 @@ void slot_end(struct slot *s);
 void steps_begin(void);
 bool steps_opening(void);
 bool step_random(void);
+bool anybody_blocked(void);
 
 #endif

@@ -80,7 +80,7 @@ static struct outcome anywhere(struct slot *s, struct deed *d, bool child) {
     return child ? make_in_child(d) : make(d);
 }
 
-static bool anybody_blocked(void) {
+bool anybody_blocked(void) {
     for (int i = 0; i < SLOTS; i++)
         if (slot_of(i)->blocked)
             return true;
@@ -132,7 +132,7 @@ static bool receive(struct slot *s) {
     if (d.way == 6 && (d.len == 0 || !s->stream))
         d.way = 0;
 
-    d.len += timed && d.len == 0;
+    d.len += timed ? 2 : 0; /* none is a case of its own */
     if (timed) {
         struct timeval tv = {0, WAIT_US};
         setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
@@ -342,7 +342,6 @@ static bool option_one(const struct slot *s, int i) {
         int level, name, value[3];
     } some[] = {
         {SOL_SOCKET, SO_KEEPALIVE, {0, 1, 2}},
-        {SOL_SOCKET, SO_RCVLOWAT, {1, 10, 1}},
         {SOL_SOCKET, SO_BROADCAST, {0, 1, 1}},
         {SOL_SOCKET, SO_REUSEADDR, {0, 1, 1}},
         {SOL_SOCKET, SO_REUSEPORT, {0, 1, 1}},
@@ -393,7 +392,8 @@ static bool twin_one(struct slot *s, int i) {
 static bool beside_blocked(struct slot *s, int i) {
     switch (below(8)) {
     case 0:
-        if (s->blocked->deed.verb == POLL || s->blocked->done)
+        if (s->blocked->deed.verb == POLL || s->blocked->done ||
+            s->blocked->deed.flags & MSG_WAITALL)
             return true;
         while (!s->blocked->done)
             block_interrupt(s);
