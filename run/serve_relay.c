@@ -221,7 +221,7 @@ void relay_out(struct end *e) {
 
 void relay_out_again(struct end *e) {
     if ((e->src.fd >= 0 && more_to_take(e)) || e->out.len > 0)
-        drain(e, false);
+        drain(e, e->ending || e->urgent); /* (the event has been: look) */
     else
         e->more = false;
 }

@@ -64,6 +64,8 @@ random() {
     [ -s "$BATS_TEST_TMPDIR/x.pcapng" ]
     diff -u "$BATS_TEST_TMPDIR/on-kernel" "$BATS_TEST_TMPDIR/on-weir"
 }
+@test "megabytes both ways at once (run)" { same run ./prog_both; }
+@test "megabytes both ways at once (trace)" { same trace ./prog_both; }
 @test "2000 connections at once, descriptors run out (run)" { same run ./prog_many 2000; }
 @test "2000 connections at once, descriptors run out (trace)" { same trace ./prog_many 2000; }
 @test "shared ports (run)" { same run ./prog_port; }
