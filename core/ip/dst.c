@@ -14,8 +14,8 @@ uint32_t ip_generation(const struct ip *ip) {
     return ip->gen;
 }
 
-SELDOM const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst,
-                                     unsigned ifindex) {
+APART const struct ip_dst *dst_fill(struct ip *ip, uint32_t dst,
+                                    unsigned ifindex) {
     struct ip_dst *d = &ip->dsts[dst_slot(dst)];
     *d = (struct ip_dst){.dst = dst, .ifindex = (uint16_t)ifindex};
     if (!path_lookup(ip, dst, ifindex, &d->path))

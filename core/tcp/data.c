@@ -146,7 +146,7 @@ int tcp_send_slices(struct tcp *tcp, struct endpoint *ep,
 }
 
 /* Nothing to read: why, as tcp_recvmsg(). */
-SELDOM static int why_nothing(struct tcp *tcp, struct endpoint *ep) {
+APART static int why_nothing(struct tcp *tcp, struct endpoint *ep) {
     struct tcp_conn *c = tcp_conn_of(ep);
     if (c->flags & CONN_FIN_RCVD)
         return 0;

@@ -106,7 +106,7 @@ static inline bool copy_small(struct tcp_work *w, const uint8_t *src,
                               uint32_t len) {
     struct tcp_sendq *q = &w->sendq;
     struct weir_buf *buf = q->spare;
-    if (q->head != q->tail || !buf || len > buf->size || w->way_sums)
+    if (!len || q->head != q->tail || !buf || len > buf->size || w->way_sums)
         return false;
     q->spare = NULL;
     buf->summed = 0;
@@ -155,8 +155,9 @@ int tcp_sendq_slice(struct tcp *tcp, struct tcp_conn *c,
 }
 
 /* All of it lies in the slice where new data begins, which stays that slice. */
-static inline bool refer_one(const struct tcp_sendq *q, struct weir_pkt *pkt,
-                             tcp_seq seq, uint32_t len) {
+ALONG bool tcp_sendq_refer_one(const struct tcp_work *w, struct weir_pkt *pkt,
+                               tcp_seq seq, uint32_t len) {
+    const struct tcp_sendq *q = &w->sendq;
     if (q->cur + 1 != q->tail || pkt->nslices)
         return false;
     const struct weir_slice *s = slot((struct tcp_sendq *)q, q->cur);
@@ -171,15 +172,10 @@ static inline bool refer_one(const struct tcp_sendq *q, struct weir_pkt *pkt,
     return true;
 }
 
-bool tcp_sendq_refer_one(const struct tcp_work *w, struct weir_pkt *pkt,
-                         tcp_seq seq, uint32_t len) {
-    return refer_one(&w->sendq, pkt, seq, len);
-}
-
 uint32_t tcp_sendq_refer(struct tcp_work *w, struct weir_pkt *pkt, tcp_seq seq,
                          uint32_t len, bool new_data) {
     struct tcp_sendq *q = &w->sendq;
-    if (refer_one(q, pkt, seq, len))
+    if (tcp_sendq_refer_one(w, pkt, seq, len))
         return len;
     uint32_t i = q->head, done = 0;
     tcp_seq at = q->base;

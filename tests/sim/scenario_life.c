@@ -401,6 +401,37 @@ static void keepalive(void **state) {
 }
 
 /* Row F8: the peer's host has rebooted. */
+/* Requests of all small sizes, one at a time, in pieces of which some are
+ * empty: what is read is what was written. */
+static void small_requests(void **state) {
+    (void)state;
+    int a, b;
+    open_net(10 * MS, 0);
+    pair_up(&a, &b);
+    for (size_t len = 1; len < 100; len++) {
+        char out[100], in[100] = {0};
+        for (size_t i = 0; i < len; i++)
+            out[i] = (char)(i * 7 + len);
+        struct iovec v[] = {{out, 0},
+                            {out, len / 3},
+                            {out + len / 3, 0},
+                            {out + len / 3, len - len / 3},
+                            {out, 0}};
+        assert_int_equal(weir_send(n.host[0], a, v, 5, 0, NULL), len);
+        wait_ns(1 * S);
+        struct iovec all = {in, sizeof(in)};
+        assert_int_equal(weir_recv(n.host[1], b, &all, 1, 0, NULL, NULL), len);
+        assert_memory_equal(in, out, len);
+        struct iovec one = {in, len};
+        assert_int_equal(weir_send(n.host[1], b, &one, 1, 0, NULL), len);
+        wait_ns(1 * S);
+        memset(in, 0, sizeof(in));
+        assert_int_equal(weir_recv(n.host[0], a, &all, 1, 0, NULL, NULL), len);
+        assert_memory_equal(in, out, len);
+    }
+    close_net();
+}
+
 static void peer_rebooted(void **state) {
     (void)state;
     open_net(MS, 0);
@@ -436,6 +467,7 @@ int main(void) {
         cmocka_unit_test(retries2_unreachable),
         cmocka_unit_test(user_timeout),
         cmocka_unit_test(keepalive),
+        cmocka_unit_test(small_requests),
         cmocka_unit_test(peer_rebooted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
