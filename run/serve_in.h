@@ -73,7 +73,8 @@ struct end {
     struct conduit *sends, *receives;
     uint8_t bulk; /* reads in a row that speak for another way */
     /* serve_pace.c */
-    uint64_t peer;          /* carrier of the other end; 0: not looked for */
+    uint64_t peer;          /* carrier of the other end; 0: not found, */
+    uint64_t look_at;       /* to be looked for at so many bytes_out */
     struct end *next_paced; /* waits for that one's program to read, */
     bool paced;
     uint64_t due_ns;   /* until then; */

@@ -10,7 +10,8 @@
  * back. A reader that has taken nothing for STALL_NS is one that does not read;
  * from then on queues fill and the window closes as they always do.
  *
- * The peer is looked for once, when a connection has moved PACE_BULK bytes.
+ * The peer is looked for when a connection has moved PACE_BULK bytes, and again
+ * when twice as many, and so on: it may not have been accepted yet.
  */
 #include <string.h>
 
@@ -18,7 +19,6 @@
 
 #define AHEAD 131072u
 #define STALL_NS 10000000u
-#define NOBODY 1u /* as e->peer: it is none of ours (no inode is 1) */
 
 static bool same(const struct weir_endpoint *a, const struct weir_endpoint *b) {
     return a->port == b->port && !memcmp(&a->addr, &b->addr, sizeof(a->addr));
@@ -27,7 +27,7 @@ static bool same(const struct weir_endpoint *a, const struct weir_endpoint *b) {
 static uint64_t find_peer(struct end *e) {
     struct weir_sockinfo mine, theirs;
     if (weir_sockinfo(end_stack(e), e->sock, &mine))
-        return NOBODY;
+        return 0;
     for (unsigned i = 0; i < ENDS; i++)
         for (struct end *p = e->sv->end[i]; p; p = p->next)
             if (p != e && p->state == END_CONNECTED && end_stack(p) &&
@@ -35,13 +35,15 @@ static uint64_t find_peer(struct end *e) {
                 same(&theirs.local, &mine.peer) &&
                 same(&theirs.peer, &mine.local))
                 return p->inode;
-    return NOBODY;
+    return 0;
 }
 
 struct end *pace_peer(struct end *e) {
-    if (!e->peer)
+    if (!e->peer && e->bytes_out >= e->look_at) {
         e->peer = find_peer(e);
-    return e->peer == NOBODY ? NULL : end_get(e->sv, e->peer);
+        e->look_at = 2 * e->bytes_out;
+    }
+    return e->peer ? end_get(e->sv, e->peer) : NULL;
 }
 
 static void leave(struct end *e) {
