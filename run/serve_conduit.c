@@ -89,6 +89,11 @@ static bool lay(struct end *e) {
     if (!to || weir_sockinfo(end_stack(e), e->sock, &mine) ||
         weir_sockinfo(end_stack(to), to->sock, &theirs))
         return false;
+    /* What is not acknowledged may be read already, but no less is there. */
+    uint64_t before = mine.written - theirs.read;
+    if (before < theirs.rx_queue ||
+        before > (uint64_t)mine.tx_queue + theirs.rx_queue)
+        return false;
     if (!sv->stand_ins)
         sv->stand_ins = weir_buf_alloc(sv->net->arena, STAND_INS);
     struct conduit *c = sv->stand_ins ? calloc(1, sizeof(*c)) : NULL;
@@ -106,7 +111,7 @@ static bool lay(struct end *e) {
         return false;
     }
     fcntl(to->src.fd, F_SETFL, fcntl(to->src.fd, F_GETFL) | O_NONBLOCK);
-    c->before = mine.written - theirs.read;
+    c->before = before;
     c->from = e;
     c->to = to;
     e->sends = to->receives = c;
@@ -128,8 +133,9 @@ void conduit_seen(struct end *e, size_t n, bool whole) {
 }
 
 static ssize_t into_pipe(struct end *e) {
-    return splice(e->src.fd, NULL, e->sends->pipe[1], NULL, STAND_INS,
-                  SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    ssize_t n = splice(e->src.fd, NULL, e->sends->pipe[1], NULL, STAND_INS,
+                       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    return n < 0 ? -errno : n;
 }
 
 ssize_t conduit_take(struct end *e) {
@@ -140,15 +146,16 @@ ssize_t conduit_take(struct end *e) {
         return CONDUIT_LEFT;
     }
     ssize_t n = into_pipe(e);
-    if (n < 0 && errno == EAGAIN && c->held > 0 &&
+    if (n == -EAGAIN && c->held > 0 &&
         ioctl(e->src.fd, FIONREAD, &waiting) == 0 && waiting > 0)
         n = into_pipe(e); /* they may have come just now */
-    if (n < 0 && errno == EAGAIN && waiting > 0) {
+    bool empty = n == -EAGAIN && waiting == 0;
+    if (n < 0 && n != -ECONNRESET && !empty) { /* it takes no more */
         leave(e);
         return CONDUIT_LEFT;
     }
     if (n <= 0)
-        return n < 0 ? -errno : 0;
+        return n;
     c->held += (uint64_t)n;
     weir_buf_ref(e->sv->stand_ins);
     e->out = (struct weir_slice){e->sv->stand_ins, 0, (uint32_t)n};
