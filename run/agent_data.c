@@ -360,6 +360,21 @@ static void end_known(struct call *c, const struct proto *m, const void *data) {
         received(c);
 }
 
+/* Nothing is to be taken out of the carrier now: answered, or waits. */
+static bool receive_not_yet(struct call *c) {
+    if (c->flags & MSG_ERRQUEUE && c->type == SOCK_DGRAM)
+        beside_errors(c);
+    else if (c->flags & MSG_ERRQUEUE)
+        message_done(c, -EAGAIN);
+    else if (!call_valid(c)) /* take nothing out for nobody */
+        message_done(c, -EINTR);
+    else if (waits_for_all(c))
+        data_wait(c, SO_RCVTIMEO);
+    else
+        return false;
+    return true;
+}
+
 void data_receive(struct call *c) {
     struct message *m = c->message;
     struct sockaddr_un from;
@@ -376,22 +391,9 @@ void data_receive(struct call *c) {
                        .msg_iovlen = 1,
                        .msg_control = control.room,
                        .msg_controllen = sizeof(control.room)};
-    if (c->flags & MSG_ERRQUEUE) {
-        if (c->type == SOCK_DGRAM)
-            beside_errors(c);
-        else
-            message_done(c, -EAGAIN);
-        return;
-    }
     bool all = c->type == SOCK_STREAM && c->flags & MSG_WAITALL;
-    if (!call_valid(c)) { /* take nothing out for nobody */
-        message_done(c, -EINTR);
+    if (receive_not_yet(c))
         return;
-    }
-    if (waits_for_all(c)) {
-        data_wait(c, SO_RCVTIMEO);
-        return;
-    }
     ssize_t n = recvmsg(c->dup, &h,
                         (c->flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB)) |
                             MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

@@ -24,6 +24,11 @@ static uint32_t digest(const char *buf, long n) {
 
 /* ---- making a call ---- */
 
+/* What sendmmsg or recvmmsg said, as one number. */
+static long messages(long r, const struct mmsghdr m[2]) {
+    return r < 0 ? r : r * 100000 + m[0].msg_len + (r > 1 ? m[1].msg_len : 0);
+}
+
 static long do_send(const struct deed *d, char *buf) {
     const struct sockaddr *to =
         d->to ? (const struct sockaddr *)&d->addr : NULL;
@@ -46,8 +51,7 @@ static long do_send(const struct deed *d, char *buf) {
         return sendmsg(d->fd, &h, d->flags);
     case 2:
         r = sendmmsg(d->fd, m, d->many ? 2 : 1, d->flags);
-        return r < 0 ? r
-                     : r * 100000 + m[0].msg_len + (r > 1 ? m[1].msg_len : 0);
+        return messages(r, m);
     case 3:
         return write(d->fd, buf, len);
     case 4:
@@ -87,8 +91,7 @@ static long do_recv(const struct deed *d, char *buf) {
         return r;
     case 2:
         r = recvmmsg(d->fd, m, 2, d->flags, NULL);
-        return r < 0 ? r
-                     : r * 100000 + m[0].msg_len + (r > 1 ? m[1].msg_len : 0);
+        return messages(r, m);
     case 3:
         return read(d->fd, buf, len);
     case 4:

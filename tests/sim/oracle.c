@@ -250,7 +250,8 @@ static struct weir_endpoint waddr(uint16_t port) {
 static int weir(const struct step *st) {
     int s = wfd[st->slot], v = 1;
     char buf[4096] = {0};
-    struct iovec iov = {buf, (size_t)st->arg};
+    bool oob = st->op == OP_SEND_OOB || st->op == OP_RECV_OOB;
+    struct iovec iov = {buf, oob ? 1 : (size_t)st->arg};
     struct weir_endpoint a;
     uint32_t len = sizeof(v);
     struct linger l = {1, 0};
@@ -278,14 +279,12 @@ static int weir(const struct step *st) {
     case OP_SEND:
         return (int)weir_send(stack, s, &iov, 1, 0, NULL);
     case OP_SEND_OOB:
-        iov.iov_len = 1;
         return (int)weir_send(stack, s, &iov, 1, MSG_OOB, NULL);
     case OP_RECV:
         return (int)weir_recv(stack, s, &iov, 1, 0, NULL, NULL);
     case OP_PEEK:
         return (int)weir_recv(stack, s, &iov, 1, MSG_PEEK, NULL, NULL);
     case OP_RECV_OOB:
-        iov.iov_len = 1;
         return (int)weir_recv(stack, s, &iov, 1, MSG_OOB, NULL, NULL);
     case OP_AT_MARK:
         return weir_sockatmark(stack, s);
